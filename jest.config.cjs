@@ -1,0 +1,24 @@
+/** @type {import('jest').Config} */
+module.exports = {
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  // dist holds a second copy of every module once built; neither may shadow the sources.
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.ablauf/'],
+  transform: {
+    '^.+\\.tsx?$': [
+      '@swc/jest',
+      {
+        // Everything is stated here: a stray .swcrc must not change what the tests run.
+        swcrc: false,
+        jsc: { parser: { syntax: 'typescript', decorators: false }, target: 'es2023' },
+        module: { type: 'commonjs' },
+        sourceMaps: 'inline',
+      },
+    ],
+  },
+  globalSetup: '<rootDir>/test/helpers/global-setup.ts',
+  globalTeardown: '<rootDir>/test/helpers/global-teardown.ts',
+  // The servers a test talks to are real and shared by every file; more workers only make them wait for each other.
+  maxWorkers: 2,
+  testTimeout: 60_000,
+};

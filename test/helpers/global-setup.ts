@@ -1,0 +1,3 @@
+export default function globalSetup(): void {
+  // Nothing is shared between test files yet.
+}
