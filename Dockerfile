@@ -1,0 +1,22 @@
+# One image for both processes: the API by default, the worker with `node dist/worker.js`.
+FROM node:22.22.2-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts
+# .dockerignore lets only the sources and their configuration through.
+COPY . .
+RUN npm run build && npm prune --omit=dev --ignore-scripts
+
+FROM node:22.22.2-bookworm-slim
+ENV NODE_ENV=production
+WORKDIR /app
+# Owned by root, run by another: the process cannot change its own code.
+COPY --from=build /app/package.json ./
+COPY --from=build /app/node_modules ./node_modules
+COPY --from=build /app/dist ./dist
+# By number, so that Kubernetes can see that it is not root. It is the image's own user "node".
+USER 1000:1000
+EXPOSE 3000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.ABLAUF_PORT || 3000}/readyz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+CMD ["node", "dist/server.js"]
