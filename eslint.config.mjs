@@ -22,6 +22,10 @@ export default defineConfig(
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', ignoreRestSiblings: true }],
       // Numbers print the same everywhere, so a template may hold them; objects, booleans and null still may not.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+      // mongoose and the MongoDB driver declare their options as classes, and document object literals for them.
+      '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
+      // An empty string, from the environment or a form, is as good as none: `||` says that and `??` does not.
+      '@typescript-eslint/prefer-nullish-coalescing': ['error', { ignorePrimitives: { string: true } }],
       // `() => close()` returns nothing on purpose; braces around it would say no more.
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       // It asks for the `!` that the strict set forbids.
