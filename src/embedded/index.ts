@@ -1,4 +1,11 @@
-export { EmbeddedServerError, type EmbeddedServerErrorCode } from './errors';
-export { startMongodb, type MongodbOptions, type RunningMongodb } from './mongodb';
-export type { RunningServer } from './server';
-export { startTemporal, type RunningTemporal, type SearchAttributeType, type TemporalOptions } from './temporal';
+export type { Child } from './child';
+export { type DevSettings, devSecrets, readDevSettings, requireFreePorts } from './dev-settings';
+export { EmbeddedServerError, messageOf } from './errors';
+export { resolveTimeSkippingServer } from './executables';
+export { packageManagerAncestors } from './identity';
+export { lockFolder } from './lock';
+export { type RunningMongodb, startMongodb } from './mongodb';
+export { startService } from './service';
+export { keepRunning } from './supervision';
+export { type RunningTemporal, type SearchAttributeType, startTemporal } from './temporal';
+export { startTestServers, type TestServers } from './test-servers';

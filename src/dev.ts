@@ -1,0 +1,323 @@
+import { once } from 'node:events';
+import { extname, join, relative } from 'node:path';
+import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import {
+  type Child,
+  type DevSettings,
+  devSecrets,
+  EmbeddedServerError,
+  keepRunning,
+  lockFolder,
+  messageOf,
+  packageManagerAncestors,
+  readDevSettings,
+  requireFreePorts,
+  type RunningMongodb,
+  type RunningTemporal,
+  type SearchAttributeType,
+  startMongodb,
+  startService,
+  startTemporal,
+} from './embedded';
+
+const searchAttributes: Record<string, SearchAttributeType> = {
+  AccountId: 'Keyword',
+  AccountState: 'Keyword',
+  NextAction: 'Keyword',
+  DeadlineAt: 'Datetime',
+  HoldCount: 'Int',
+};
+
+/** From the start of the API and the worker until every part answers; a worker started from source bundles the workflows first. */
+const readyTimeoutMs = 120_000;
+
+/** Last started, first stopped: nothing loses what it still writes to. */
+const stopOrder = ['API', 'worker', 'Temporal', 'MongoDB'] as const;
+type Part = (typeof stopOrder)[number];
+
+interface Run {
+  settings: DevSettings;
+  /** What the parts are started with. */
+  env: NodeJS.ProcessEnv;
+  print: (line: string) => void;
+  /** Aborts when everything is to stop. */
+  signal: AbortSignal;
+  /** How to stop what has been started so far. */
+  stops: Map<Part, () => Promise<void>>;
+}
+
+/**
+ * Starts everything a developer needs, says so, and keeps it running until `signal` aborts; then stops it in order. What
+ * was made and stored is there again at the next start.
+ *
+ * @throws Error with one line to act on, if something cannot be started; then nothing is left running
+ */
+async function runDev(
+  entries: { server: string; worker: string },
+  env: NodeJS.ProcessEnv,
+  print: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const settings = readDevSettings(env);
+  const lock = lockFolder(settings.dataDir);
+  // Whatever fails stops the rest: one abort for both reasons to stop.
+  const failing = new AbortController();
+  const run: Run = {
+    settings,
+    env: { ...env, ...devSecrets(settings, env), ABLAUF_DATA_DIR: settings.dataDir },
+    print,
+    signal: AbortSignal.any([signal, failing.signal]),
+    stops: new Map(),
+  };
+  try {
+    if (lock.takenOverFrom !== undefined) {
+      print(
+        `Process ${lock.takenOverFrom} ended without giving ${shown(settings.dataDir)} back; carrying on from there`,
+      );
+    }
+    await requireFreePorts(settings);
+    const starting = [startOwnMongodb(run), startOwnTemporal(run)] as const;
+    const [mongodb, temporal] = await Promise.all(starting).catch(async (error: unknown) => {
+      failing.abort();
+      await Promise.allSettled(starting);
+      throw error;
+    });
+    Object.assign(run.env, {
+      ...(mongodb && { ABLAUF_MONGODB_URI: mongodb.uri }),
+      ...(temporal && { ABLAUF_TEMPORAL_ADDRESS: temporal.address, ABLAUF_TEMPORAL_NAMESPACE: temporal.namespace }),
+    });
+    await startServices(run, entries);
+    announce(run, mongodb, temporal);
+    await aborted(signal);
+    print('stopping');
+  } catch (error) {
+    // Being told to stop while starting is no failure.
+    if (!signal.aborted) {
+      throw error;
+    }
+  } finally {
+    for (const part of stopOrder) {
+      await run.stops.get(part)?.();
+    }
+    lock.release();
+  }
+}
+
+async function startOwnMongodb(run: Run): Promise<RunningMongodb | undefined> {
+  if (run.settings.ownMongodb) {
+    return undefined;
+  }
+  const start = (signal: AbortSignal): Promise<RunningMongodb> =>
+    startMongodb({
+      dataDir: join(run.settings.dataDir, 'mongodb'),
+      port: run.settings.mongodbPort,
+      env: run.env,
+      log: logOf(run, 'mongodb'),
+      onProgress: run.print,
+      signal,
+    });
+  const first = await start(run.signal);
+  run.stops.set('MongoDB', keepRunning('MongoDB', first, start, run.print).stop);
+  return first;
+}
+
+async function startOwnTemporal(run: Run): Promise<RunningTemporal | undefined> {
+  if (run.settings.ownTemporal) {
+    return undefined;
+  }
+  const start = (signal: AbortSignal): Promise<RunningTemporal> =>
+    startTemporal({
+      dataDir: join(run.settings.dataDir, 'temporal'),
+      port: run.settings.temporalPort,
+      uiPort: run.settings.temporalUiPort,
+      namespace: run.settings.namespace,
+      searchAttributes,
+      env: run.env,
+      log: logOf(run, 'temporal'),
+      onProgress: run.print,
+      signal,
+    });
+  const first = await start(run.signal);
+  run.stops.set('Temporal', keepRunning('Temporal', first, start, run.print).stop);
+  return first;
+}
+
+/** Starts the worker and the API, and resolves once the API says that every part answers. */
+async function startServices(run: Run, entries: { server: string; worker: string }): Promise<void> {
+  const starts: [Part, () => Promise<Child>][] = (['worker', 'API'] as const).map((part) => [
+    part,
+    () =>
+      startService({
+        name: part,
+        entry: part === 'API' ? entries.server : entries.worker,
+        env: run.env,
+        log: logOf(run, part.toLowerCase()),
+        report: run.print,
+      }),
+  ]);
+  const failing = new AbortController();
+  const children: [Part, () => Promise<Child>, Child][] = [];
+  for (const [part, start] of starts) {
+    const child = await start();
+    run.stops.set(part, () => child.stop());
+    children.push([part, start, child]);
+  }
+  try {
+    await Promise.race([
+      untilApiIsReady(run, AbortSignal.any([run.signal, failing.signal])),
+      ...children.map(([part, , child]) => endOf(part, child, run)),
+    ]);
+  } finally {
+    failing.abort();
+  }
+  for (const [part, start, child] of children) {
+    run.stops.set(part, keepRunning(part, child, start, run.print).stop);
+  }
+}
+
+/** Rejects, with its last words, when a process ends that ought to run. */
+async function endOf(part: Part, child: Child, run: Run): Promise<never> {
+  const exit = await child.exited;
+  const log = shown(logOf(run, part.toLowerCase()));
+  const said = child
+    .lastLines()
+    .slice(-12)
+    .map((line) => `\n  ${line}`)
+    .join('');
+  throw new Error(`The ${part} ended with ${exit} before it was ready (its log: ${log})${said}`);
+}
+
+async function untilApiIsReady(run: Run, signal: AbortSignal): Promise<void> {
+  const url = `${apiUrl(run.settings)}/readyz`;
+  const end = Date.now() + readyTimeoutMs;
+  let missing = 'it does not listen';
+  while (Date.now() < end) {
+    try {
+      const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(5_000)]) });
+      if (response.ok) {
+        return;
+      }
+      missing = `${response.status} ${(await response.text()).slice(0, 500)}`;
+    } catch {
+      signal.throwIfAborted();
+    }
+    await sleep(100, undefined, { signal });
+  }
+  throw new Error(`Not everything answered within ${readyTimeoutMs / 1000} s; ${url} says: ${missing}`);
+}
+
+function announce(run: Run, mongodb: RunningMongodb | undefined, temporal: RunningTemporal | undefined): void {
+  const { settings, env, print } = run;
+  const api = apiUrl(settings);
+  const rows: [what: string, where: string, about?: string | undefined][] = [
+    ['MongoDB', mongodb?.uri ?? 'your own', mongodb?.description],
+    ['Temporal', temporal?.address ?? env['ABLAUF_TEMPORAL_ADDRESS'] ?? 'your own', temporal?.description],
+  ];
+  if (temporal?.uiUrl !== undefined) {
+    rows.push(['Web UI', temporal.uiUrl, `namespace ${temporal.namespace}`]);
+  }
+  rows.push(
+    ['Worker', `metrics ${hostUrl(settings.host, settings.workerManagementPort)}/metrics`],
+    ['API', api, `metrics ${hostUrl(settings.host, settings.managementPort)}/metrics`],
+    ['Data, logs', shown(settings.dataDir)],
+  );
+  const width = Math.max(...rows.map(([, where]) => where.length));
+  print('');
+  for (const [what, where, about] of rows) {
+    print(`${what.padEnd(12)}${where.padEnd(width + 2)}${about ?? ''}`.trimEnd());
+  }
+  print(`${'Admin key'.padEnd(12)}${adminKey(run)}`);
+  print(`${'Try it'.padEnd(12)}curl -H "Authorization: Bearer ${adminKey(run)}" ${api}/v1/accounts`);
+  print('');
+  print(`ready ${[api, temporal?.uiUrl].filter((url) => url !== undefined).join(' ')}`);
+}
+
+/** Only a key made here is shown; one the developer brought is theirs to keep off the screen. */
+function adminKey({ env }: Run): string {
+  if (process.env['ABLAUF_ADMIN_KEY']) {
+    return '$ABLAUF_ADMIN_KEY';
+  }
+  return process.env['ABLAUF_ADMIN_KEY_FILE'] ? '$(cat $ABLAUF_ADMIN_KEY_FILE)' : (env['ABLAUF_ADMIN_KEY'] ?? '');
+}
+
+function apiUrl(settings: DevSettings): string {
+  return hostUrl(settings.host, settings.port);
+}
+
+function hostUrl(host: string, port: number): string {
+  // A server on every address is reached on this one.
+  const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
+}
+
+function logOf(run: Run, name: string): string {
+  return join(run.settings.dataDir, 'logs', `${name}.log`);
+}
+
+function shown(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short === '' || short.startsWith('..') ? path : short;
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) {
+    await once(signal, 'abort');
+  }
+}
+
+/** Aborts on the first signal to stop; a second one ends this process at once, and the guard what it started. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  const stop = (): void => {
+    if (controller.signal.aborted) {
+      process.exit(1);
+    }
+    controller.abort();
+  };
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, stop);
+  }
+  // npm hands a signal to stop to its child, not to ours; killed itself, it can hand on none.
+  const above = packageManagerAncestors(process.env);
+  setInterval(() => {
+    if (!above.every(isAlive) && !controller.signal.aborted) {
+      controller.abort();
+    }
+  }, 500).unref();
+  return controller.signal;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
+
+async function main(): Promise<void> {
+  const extension = extname(__filename);
+  const { values } = parseArgs({
+    options: {
+      server: { type: 'string', default: join(__dirname, `server${extension}`) },
+      worker: { type: 'string', default: join(__dirname, `worker${extension}`) },
+    },
+  });
+  // A terminal that is gone is no reason to leave servers behind.
+  process.stdout.on('error', () => undefined);
+  process.stderr.on('error', () => undefined);
+  const print = (line: string): void => void process.stdout.write(`${line}\n`);
+  try {
+    await runDev(values, process.env, print, stopSignal());
+    process.exit(0);
+  } catch (error) {
+    const text =
+      error instanceof EmbeddedServerError ? messageOf(error) : String(error instanceof Error ? error.message : error);
+    process.stderr.write(`${text}\n`, () => process.exit(1));
+  }
+}
+
+void main();
