@@ -93,7 +93,7 @@ module.exports = {
       name: 'domain-looks-down',
       comment: 'Domain folders do not know who serves or drives them.',
       severity: 'error',
-      from: { path: '^src/(data|audit|access|vault)/' },
+      from: { path: '^src/(data|database|audit|access|vault)/' },
       to: { path: '^src/(api|activities|workflows|dashboard|embedded)/' },
     },
     {
