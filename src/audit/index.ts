@@ -1,0 +1,2 @@
+/** The log nobody can quietly change. */
+export { openAuditLog, type AuditEntryDocument, type AuditLog, type NewAuditEntry } from './entries';

@@ -1,0 +1,152 @@
+/**
+ * The configuration: environment variables, read and checked once, when a process starts. A wrong or missing one stops
+ * the start with a message that names it. Secrets may come from files, as `…_FILE`.
+ */
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { durationSchema, parseDuration, periodFlaws, type Settings } from './lifecycle';
+
+/** The sites a deployment can be at, and the data region each belongs to (R25). */
+export const sites = { 'us-west-1': 'US', 'us-east-1': 'US', 'eu-central-1': 'EU' } as const;
+
+const port = z.coerce.number().int().min(0).max(65535);
+const duration = durationSchema;
+const uri = z.string().regex(/^mongodb(\+srv)?:\/\//, 'must begin with mongodb:// or mongodb+srv://');
+const fieldPaths = z
+  .string()
+  .transform((text) => text.split(',').map((path) => path.trim().split('.')))
+  .refine((paths) => paths.every((path) => path.every((part) => part !== '')), 'must be dotted paths, separated by commas');
+
+const schema = z.object({
+  ABLAUF_HOST: z.string().min(1).default('127.0.0.1').describe('Address the API listens on'),
+  ABLAUF_PORT: port.default(3000).describe('Port of the API'),
+  ABLAUF_MANAGEMENT_PORT: port.default(9464).describe("Port of the API's metrics"),
+  ABLAUF_WORKER_MANAGEMENT_PORT: port.default(9465).describe("Port of the worker's metrics"),
+  ABLAUF_REGION: z
+    .enum(Object.keys(sites) as [keyof typeof sites])
+    .default('eu-central-1')
+    .describe('Site; its data region follows'),
+  ABLAUF_ADMIN_KEY: z.string().min(1).describe('Key of the first administrator'),
+  LITELLM_MASTER_KEY: z.string().min(1).describe('Master key of the deployment'),
+  ABLAUF_MONGODB_URI: uri.describe('MongoDB, with the database in its path'),
+  ABLAUF_TEMPORAL_ADDRESS: z.string().min(1).describe('Temporal, as host:port'),
+  ABLAUF_TEMPORAL_NAMESPACE: z.string().min(1).default('default').describe('Namespace'),
+  ABLAUF_GRACE_PERIOD: duration.default('P14D').describe('Default grace period (R3)'),
+  ABLAUF_EXPIRY_PERIOD: duration.default('P30D').describe('Default expiry period (R2)'),
+  ABLAUF_MIN_NOTICE: duration.default('P7D').describe('Least time between a decision that brings erasure nearer and the erasure (R7, R9)'),
+  ABLAUF_MIN_PERIOD: duration.default('PT1M').describe('Shortest period anybody may set; shorter than PT1M for demos only'),
+  ABLAUF_AUDIT_RETENTION: duration.default('P1095D').describe('How long audit entries are kept (R20)'),
+  ABLAUF_ACCOUNT_FIELD: fieldPaths
+    .default([
+      ['metadata', 'user_api_key_org_id'],
+      ['metadata', 'user_api_key_auth_metadata', 'account_id'],
+    ])
+    .describe('Where a payload names its account: dotted paths, the first that does decides'),
+  ABLAUF_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info').describe('Least level logged'),
+});
+
+/** Variables that only `npm run dev` and the embedded servers read. */
+export const developmentVariables = [
+  'ABLAUF_DATA_DIR',
+  'ABLAUF_EMBEDDED_MONGODB_PORT',
+  'ABLAUF_EMBEDDED_TEMPORAL_PORT',
+  'ABLAUF_EMBEDDED_TEMPORAL_UI_PORT',
+  'ABLAUF_OFFLINE',
+  'ABLAUF_CACHE_DIR',
+  'ABLAUF_MONGOD',
+  'ABLAUF_TEMPORAL_CLI',
+  'ABLAUF_TEMPORAL_TEST_SERVER',
+] as const;
+
+/** Every variable a process of ours reads. */
+export const configurationVariables: readonly string[] = Object.keys(schema.shape);
+
+/** The configuration of a process. */
+export interface Config {
+  readonly host: string;
+  readonly port: number;
+  readonly managementPort: number;
+  readonly workerManagementPort: number;
+  readonly region: keyof typeof sites;
+  readonly adminKey: string;
+  readonly masterKey: string;
+  readonly mongodbUri: string;
+  readonly temporal: { readonly address: string; readonly namespace: string; readonly taskQueue: string };
+  readonly settings: Settings;
+  readonly auditRetention: string;
+  readonly accountPaths: readonly (readonly string[])[];
+  readonly logLevel: string;
+}
+
+/** The environment does not make a configuration. The message names each variable and what is wrong with it. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  constructor(flaws: readonly string[]) {
+    super(`the configuration is not complete:\n${flaws.map((flaw) => `  ${flaw}`).join('\n')}`);
+  }
+}
+
+/** Reads and checks the environment. @throws {ConfigError} naming every wrong or missing variable */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const flaws: string[] = [];
+  const given = withFiles(environment, flaws);
+  const parsed = schema.safeParse(given);
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) {
+      const name = String(issue.path[0]);
+      flaws.push(`${name}: ${given[name] === undefined ? 'is missing' : issue.message}`);
+    }
+    throw new ConfigError(flaws);
+  }
+  const values = parsed.data;
+  for (const name of ['ABLAUF_GRACE_PERIOD', 'ABLAUF_EXPIRY_PERIOD'] as const) {
+    flaws.push(...periodFlaws(name, values[name], values.ABLAUF_MIN_PERIOD).map(({ detail }) => `${name}: ${detail}`));
+  }
+  if (parseDuration(values.ABLAUF_MIN_PERIOD) < 1000) flaws.push('ABLAUF_MIN_PERIOD: must be at least PT1S');
+  if (flaws.length > 0) throw new ConfigError(flaws);
+  return {
+    host: values.ABLAUF_HOST,
+    port: values.ABLAUF_PORT,
+    managementPort: values.ABLAUF_MANAGEMENT_PORT,
+    workerManagementPort: values.ABLAUF_WORKER_MANAGEMENT_PORT,
+    region: values.ABLAUF_REGION,
+    adminKey: values.ABLAUF_ADMIN_KEY,
+    masterKey: values.LITELLM_MASTER_KEY,
+    mongodbUri: values.ABLAUF_MONGODB_URI,
+    temporal: {
+      address: values.ABLAUF_TEMPORAL_ADDRESS,
+      namespace: values.ABLAUF_TEMPORAL_NAMESPACE,
+      taskQueue: `ablauf-${values.ABLAUF_REGION}`,
+    },
+    settings: {
+      gracePeriod: values.ABLAUF_GRACE_PERIOD,
+      expiryPeriod: values.ABLAUF_EXPIRY_PERIOD,
+      notice: values.ABLAUF_MIN_NOTICE,
+      minPeriod: values.ABLAUF_MIN_PERIOD,
+    },
+    auditRetention: values.ABLAUF_AUDIT_RETENTION,
+    accountPaths: values.ABLAUF_ACCOUNT_FIELD,
+    logLevel: values.ABLAUF_LOG_LEVEL,
+  };
+}
+
+/** The variables we know, empty ones left out, and those with a `…_FILE` read from their files. */
+function withFiles(environment: Readonly<Record<string, string | undefined>>, flaws: string[]): Record<string, string> {
+  const given: Record<string, string> = {};
+  for (const name of configurationVariables) {
+    const value = environment[name];
+    const file = environment[`${name}_FILE`];
+    if (value !== undefined && value !== '') given[name] = value;
+    if (file === undefined || file === '') continue;
+    if (given[name] !== undefined) {
+      flaws.push(`${name}: is given twice, also as ${name}_FILE`);
+      continue;
+    }
+    try {
+      given[name] = readFileSync(file, 'utf8').trim();
+    } catch (error) {
+      flaws.push(`${name}_FILE: cannot be read (${error instanceof Error ? error.message : 'unknown'})`);
+    }
+  }
+  return given;
+}

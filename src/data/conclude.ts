@@ -1,0 +1,92 @@
+/** Proving that an erasure left nothing, and turning the account into its tombstone (R6, R8, R22). */
+import { native } from '../database';
+import { dataSets } from './data-sets';
+import { ErasureBlockedError, ErasureIncompleteError } from './errors';
+import { appendEntry, repeated, type RecordedStep, type StepRecord } from './record-step';
+import type { AccountDocument, Store } from './store';
+
+/** Something an erasure left behind. */
+export interface Leftover {
+  readonly collection: string;
+  readonly records: number;
+}
+
+/**
+ * Searches every collection of the database for an account, by a way of its own: it does not walk the list of data
+ * sets but asks the server what there is, so that a collection nobody declared is searched too. Only the declared
+ * remainder is left out: the account's own document, which becomes the tombstone, and what the list says is kept.
+ */
+export async function searchRemains(store: Store, account: string): Promise<Leftover[]> {
+  const database = store.connection.getClient().db(store.connection.name);
+  const declaredRemainder = dataSets.filter((set) => set.erasure !== 'delete').map((set) => set.collection);
+  const left: Leftover[] = [];
+  for (const { name } of await database.listCollections({}, { nameOnly: true }).toArray()) {
+    if (name.startsWith('system.') || declaredRemainder.includes(name)) continue;
+    const records = await database.collection<{ _id: string }>(name).countDocuments({
+      $or: [{ account }, { _id: account }, { accountId: account }, { _id: { $gte: `${account}:`, $lt: `${account};` } }],
+    });
+    if (records > 0) left.push({ collection: name, records });
+  }
+  return left;
+}
+
+/**
+ * Ends an erasure: removes what belongs to the account beside its records, searches for remains, and records the
+ * erasure with what was erased, while the account's document is reduced to a tombstone. Safe to repeat.
+ *
+ * @throws {ErasureIncompleteError} the search found something; nothing is recorded as erased
+ * @throws {ErasureBlockedError} a hold stands, or the account is not being erased
+ */
+export async function concludeErasure(store: Store, step: StepRecord): Promise<RecordedStep> {
+  const recorded = await store.transaction(async (session) => {
+    const account = await store.accounts.findById(step.account, null, { session }).lean<AccountDocument>().exec();
+    if (account !== null && account.seq >= step.seq) return repeated(store, session, account, step);
+    assertErasing(account, step.account);
+    for (const set of dataSets) {
+      if (set.category !== undefined || set.erasure !== 'delete') continue;
+      const filter = { [set.accountPath]: step.account };
+      await store.connection.collection(set.collection).deleteMany(filter, { session });
+    }
+    // Touching the account makes a hold recorded meanwhile a conflict, not a surprise (R9).
+    await native(store.accounts).updateOne({ _id: step.account }, { $inc: { version: 1 } }, { session });
+    return undefined;
+  });
+  if (recorded !== undefined) return recorded;
+  const left = await searchRemains(store, step.account);
+  if (left.length > 0) {
+    const places = left.map(({ collection, records }) => `${records} in ${collection}`).join(', ');
+    throw new ErasureIncompleteError(`the search after erasing account ${step.account} found ${places}`);
+  }
+  return store.transaction(async (session) => {
+    const account = await store.accounts.findById(step.account, null, { session }).lean<AccountDocument>().exec();
+    if (account !== null && account.seq >= step.seq) return repeated(store, session, account, step);
+    const erasing = assertErasing(account, step.account);
+    const version = erasing.version + 1;
+    const tombstone: AccountDocument = {
+      _id: step.account,
+      region: store.region,
+      state: 'erased',
+      since: new Date(step.at),
+      erasedAt: new Date(step.at),
+      lifecycle: step.lifecycle,
+      inactive: [],
+      seq: step.seq,
+      version,
+      createdAt: erasing.createdAt,
+    };
+    await native(store.accounts).replaceOne({ _id: step.account }, tombstone, { session });
+    await appendEntry(store, session, {
+      ...step,
+      details: { ...step.details, erased: erasing.erasing?.sets ?? {}, searched: 'every collection', found: 0 },
+    });
+    return { seq: step.seq, version };
+  });
+}
+
+function assertErasing(account: AccountDocument | null, id: string): AccountDocument {
+  if (account?.state !== 'expired' || account.erasing === undefined) {
+    throw new ErasureBlockedError(`account ${id} is not being erased`);
+  }
+  if (account.lifecycle.holds.length > 0) throw new ErasureBlockedError(`a legal hold stands on account ${id}`);
+  return account;
+}

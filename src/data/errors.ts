@@ -1,0 +1,41 @@
+/** What can go wrong with stored data, by name. Names travel through Temporal as the failure's type. */
+
+/** Another step holds this number: two histories of one account contradict each other. Stop; do not repeat. */
+export class SequenceConflictError extends Error {
+  override readonly name = 'SequenceConflictError';
+}
+
+/** A step came before its predecessor was recorded. Its predecessor may still be under way: worth repeating. */
+export class SequenceGapError extends Error {
+  override readonly name = 'SequenceGapError';
+}
+
+/** The account has changed since the version the caller saw (`If-Match`). */
+export class VersionMismatchError extends Error {
+  override readonly name = 'VersionMismatchError';
+}
+
+/** An account, or an erased account's tombstone, already has this id (R8: ids are never reused). */
+export class AccountExistsError extends Error {
+  override readonly name = 'AccountExistsError';
+}
+
+/** The account, or what was to become it, is not there. */
+export class AccountMissingError extends Error {
+  override readonly name = 'AccountMissingError';
+}
+
+/** Something belongs to another region's database (R25). */
+export class WrongRegionError extends Error {
+  override readonly name = 'WrongRegionError';
+}
+
+/** A hold, a missing deadline or another state stands against erasing. Nothing was deleted after it did. */
+export class ErasureBlockedError extends Error {
+  override readonly name = 'ErasureBlockedError';
+}
+
+/** The search after an erasure found something left. Erase again, then search again. */
+export class ErasureIncompleteError extends Error {
+  override readonly name = 'ErasureIncompleteError';
+}

@@ -1,0 +1,203 @@
+/**
+ * Recording a step of an account's course: the account as it is from now on and the audit entry that says so, in one
+ * transaction.
+ *
+ * 1. A step is recorded at most once: it is known by account, number and transition id.
+ * 2. The same number with another transition id is a contradiction to stop on, never a repeat.
+ * 3. Nothing else changes an account's course, and nothing changes it without an entry.
+ */
+import { native } from '../database';
+import type { ClientSession } from 'mongoose';
+import { deadlineOf, type Actor, type Details, type Instant, type Lifecycle, type LifecycleAction } from '../lifecycle';
+import { AccountExistsError, AccountMissingError, SequenceConflictError, SequenceGapError, VersionMismatchError, WrongRegionError } from './errors';
+import type { AccountDocument, ErasureProgress, Inactivity, Store } from './store';
+
+/** A step, as the workflow asks for it to be recorded. Plain JSON. */
+export interface StepRecord {
+  readonly account: string;
+  /** 1 for the account's creation, then one more for each step. */
+  readonly seq: number;
+  readonly transitionId: string;
+  readonly at: Instant;
+  readonly actor: Actor;
+  readonly requestId?: string;
+  readonly action: LifecycleAction;
+  readonly details: Details;
+  /** The account's course once the step is taken. */
+  readonly lifecycle: Lifecycle;
+  /** The version the caller saw; the step is not taken if the account has changed since. */
+  readonly ifVersion?: number;
+}
+
+/** What an erasure had already taken when a hold was placed in the middle of it (R9). */
+export interface HoldReceipt {
+  readonly erasureSince: Instant;
+  /** Records erased, by data set. */
+  readonly erased: Readonly<Record<string, number>>;
+}
+
+export interface RecordedStep {
+  readonly seq: number;
+  readonly version: number;
+  readonly receipt?: HoldReceipt;
+}
+
+/**
+ * Records a step. Safe to repeat.
+ *
+ * @throws {SequenceConflictError} another step has this number
+ * @throws {SequenceGapError} the step before it is not recorded yet
+ * @throws {VersionMismatchError} the account is not at `ifVersion`
+ * @throws {AccountMissingError} there is no such account
+ */
+export async function recordStep(store: Store, step: StepRecord): Promise<RecordedStep> {
+  return store.transaction((session) => recordStepIn(store, session, step));
+}
+
+/** {@link recordStep} inside a transaction of the caller's, with further changes of the account it belongs with. */
+export async function recordStepIn(
+  store: Store,
+  session: ClientSession,
+  step: StepRecord,
+  extra: { readonly erasing?: ErasureProgress } = {},
+): Promise<RecordedStep> {
+  const before = await store.accounts.findById(step.account, null, { session }).lean<AccountDocument>().exec();
+  if (before === null) throw new AccountMissingError(`there is no account ${step.account}`);
+  if (before.region !== store.region) throw new WrongRegionError(`account ${step.account} belongs to ${before.region}`);
+  if (before.seq >= step.seq) return repeated(store, session, before, step);
+  if (before.seq !== step.seq - 1) {
+    throw new SequenceGapError(`account ${step.account} is at step ${before.seq}, not yet at ${step.seq - 1}`);
+  }
+  if (step.ifVersion !== undefined && before.version !== step.ifVersion) {
+    throw new VersionMismatchError(`account ${step.account} is at version ${before.version}, not ${step.ifVersion}`);
+  }
+  const version = before.version + 1;
+  const inactive = inactivityAfter(before, step.lifecycle);
+  const erasing = step.lifecycle.erasingSince === undefined ? undefined : (extra.erasing ?? before.erasing);
+  await native(store.accounts).updateOne(
+    { _id: step.account, seq: before.seq },
+    update({ ...courseFields(step.lifecycle), inactive, seq: step.seq, version, erasing }),
+    { session },
+  );
+  await appendEntry(store, session, step);
+  const receipt = step.action === 'hold.placed' && before.erasing !== undefined ? receiptOf(before.erasing) : undefined;
+  return { seq: step.seq, version, ...(receipt === undefined ? {} : { receipt }) };
+}
+
+/** The creation of an account: its draft becomes the account, together with the first step. */
+export interface CreationRecord extends StepRecord {
+  readonly draftId: string;
+}
+
+/**
+ * Records an account's creation. Safe to repeat.
+ *
+ * @throws {AccountExistsError} the id is taken, by an account or by the tombstone of one (R8)
+ * @throws {AccountMissingError} the draft is gone: creation was given up long ago
+ */
+export async function recordCreation(store: Store, step: CreationRecord): Promise<RecordedStep> {
+  return store.transaction(async (session) => {
+    const taken = await store.accounts.findById(step.account, null, { session }).lean<AccountDocument>().exec();
+    if (taken !== null) {
+      const entry = await store.audit.findStep(session, step.account, step.seq);
+      if (entry?.transitionId === step.transitionId) return { seq: taken.seq, version: taken.version };
+      throw new AccountExistsError(`the id ${step.account} is taken, and ids are never reused`);
+    }
+    const draft = await store.drafts.findById(step.draftId, null, { session }).lean().exec();
+    if (draft === null || draft.account !== step.account) {
+      throw new AccountMissingError(`the draft of account ${step.account} is gone`);
+    }
+    const document: AccountDocument = {
+      _id: step.account,
+      region: store.region,
+      name: draft.name,
+      email: draft.email,
+      plan: draft.plan,
+      locale: draft.locale,
+      ...withoutUndefined(courseFields(step.lifecycle)),
+      inactive: step.lifecycle.state === 'active' ? [] : [{ from: new Date(step.lifecycle.since) }],
+      seq: step.seq,
+      version: 1,
+      createdAt: new Date(step.at),
+    };
+    await native(store.accounts).insertOne(document, { session });
+    await native(store.gates).insertOne({ _id: step.account, open: true, passed: 0 }, { session });
+    await native(store.drafts).deleteMany({ account: step.account }, { session });
+    await appendEntry(store, session, step);
+    return { seq: step.seq, version: 1 };
+  });
+}
+
+/** Adds the step's own entry to the audit log. */
+export async function appendEntry(store: Store, session: ClientSession, step: StepRecord): Promise<void> {
+  await store.audit.append(session, {
+    at: new Date(step.at),
+    actor: step.actor,
+    action: step.action,
+    account: step.account,
+    details: step.details,
+    seq: step.seq,
+    transitionId: step.transitionId,
+    ...(step.requestId === undefined ? {} : { requestId: step.requestId }),
+  });
+}
+
+/** The answer to a step that is recorded already, or a stop if another one is in its place. */
+export async function repeated(
+  store: Store,
+  session: ClientSession,
+  account: AccountDocument,
+  step: StepRecord,
+): Promise<RecordedStep> {
+  const entry = await store.audit.findStep(session, step.account, step.seq);
+  if (entry?.transitionId !== step.transitionId) {
+    throw new SequenceConflictError(
+      `step ${step.seq} of account ${step.account} is recorded as ${entry?.action ?? 'nothing'} ` +
+        `(${entry?.transitionId ?? 'no id'}), not as ${step.action} (${step.transitionId})`,
+    );
+  }
+  const receipt = step.action === 'hold.placed' && account.erasing !== undefined ? receiptOf(account.erasing) : undefined;
+  return { seq: account.seq, version: account.version, ...(receipt === undefined ? {} : { receipt }) };
+}
+
+function receiptOf(erasing: ErasureProgress): HoldReceipt {
+  return { erasureSince: erasing.since.toISOString(), erased: erasing.sets };
+}
+
+/** What the account document shows of a course, beside the course itself. */
+function courseFields(lifecycle: Lifecycle) {
+  const deadline = deadlineOf(lifecycle);
+  return {
+    state: lifecycle.state,
+    since: new Date(lifecycle.since),
+    deadline: deadline === undefined ? undefined : { action: deadline.action, at: new Date(deadline.at) },
+    lifecycle,
+  };
+}
+
+/** How long a stretch of inactivity is remembered: late data older than that is rejected by its age anyway. */
+const maxInactivities = 1000;
+
+function inactivityAfter(before: AccountDocument, next: Lifecycle): readonly Inactivity[] {
+  const since = new Date(next.since);
+  if (before.state === 'active' && next.state !== 'active') return [...before.inactive, { from: since }].slice(-maxInactivities);
+  if (before.state !== 'active' && next.state === 'active') {
+    return before.inactive.map((stretch) => (stretch.to === undefined ? { ...stretch, to: since } : stretch));
+  }
+  return before.inactive;
+}
+
+/** A MongoDB update that sets what is defined and removes what is not. */
+function update(fields: Record<string, unknown>): Record<string, Record<string, unknown>> {
+  const gone = Object.keys(fields).filter((name) => fields[name] === undefined);
+  return {
+    $set: withoutUndefined(fields),
+    ...(gone.length === 0 ? {} : { $unset: Object.fromEntries(gone.map((name) => [name, ''])) }),
+  };
+}
+
+function withoutUndefined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}

@@ -1,0 +1,2 @@
+/** The database driver as the folders that store things use it. */
+export { native } from './native';

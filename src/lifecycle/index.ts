@@ -1,0 +1,9 @@
+/** What an account is and what may become of it. Pure; imports nothing of ours. */
+export * from './terms';
+export * from './duration';
+export * from './commands';
+export * from './table';
+export * from './deadlines';
+export * from './policy';
+export * from './decide';
+export * from './access';

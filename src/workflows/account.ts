@@ -1,0 +1,578 @@
+/*
+ * One customer account, from creation to erasure.
+ *
+ * 1. Everything goes through one queue: messages by update or signal, and timers. One is finished, recorded and
+ *    answered before the next is looked at, so no two decisions are ever made on the same state.
+ * 2. A step is taken in three moves, in this order: decide (pure), record (account and audit entry in one database
+ *    transaction), then become. What is not recorded has not happened.
+ * 3. Deadlines are absolute and live in the state; timers only wake. Nothing is lost when the run is rolled over.
+ * 4. Messages come before timers: what was sent before a deadline counts, even if the worker was away when it passed.
+ * 5. Nothing irreversible rests on what the workflow believes: the activities that erase ask the database first, in the
+ *    transaction that deletes.
+ */
+import {
+  allHandlersFinished,
+  ApplicationFailure,
+  condition,
+  currentUpdateInfo,
+  log,
+  makeContinueAsNewFunc,
+  proxyActivities,
+  proxyLocalActivities,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+  uuid4,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { ActivityFailure } from '@temporalio/common';
+import type { Activities, StepRecord } from '../activities';
+import {
+  begin,
+  deadlineOf,
+  decide,
+  nextWake,
+  parseCommand,
+  refuse,
+  toInstant,
+  type Actor,
+  type Command,
+  type CommandName,
+  type Decision,
+  type Hold,
+  type Instant,
+  type Lifecycle,
+  type Origin,
+  type Refusal,
+  type Settings,
+  type Step,
+  type Wake,
+} from '../lifecycle';
+import { initiallyVisible, searchAttributes, visibleOf, type Visible } from './attributes';
+import {
+  createdUpdate,
+  deadlineQuery,
+  failureTypes,
+  messages,
+  stateQuery,
+  type CourseView,
+  type Message,
+  type MessageContext,
+  type Recorded,
+} from './messages';
+import { currentDetails, recordSummary, waitSummary } from './texts';
+
+// Answers in milliseconds as a rule. When the database is away, a timer of the server waits, not this worker.
+const { lookUp } = proxyLocalActivities<Activities>({
+  startToCloseTimeout: '5 seconds',
+  localRetryThreshold: '1 second',
+  retry: { initialInterval: '100 milliseconds', backoffCoefficient: 2, maximumInterval: '30 seconds' },
+});
+
+// Recording repeats until the database is there. What repeating cannot mend is named, and ends it.
+const { recordStep, recordCreation } = proxyActivities<Activities>({
+  startToCloseTimeout: '30 seconds',
+  retry: {
+    initialInterval: '100 milliseconds',
+    backoffCoefficient: 2,
+    maximumInterval: '10 seconds',
+    nonRetryableErrorTypes: [
+      'SequenceConflictError',
+      'VersionMismatchError',
+      'AccountExistsError',
+      'AccountMissingError',
+      'WrongRegionError',
+    ],
+  },
+});
+
+// Erasing may take hours. It heartbeats, goes on where it stopped, and is tried again for as long as it takes.
+const { beginErasure, eraseAccountData, concludeErasure } = proxyActivities<Activities>({
+  startToCloseTimeout: '7 days',
+  heartbeatTimeout: '30 seconds',
+  retry: {
+    initialInterval: '1 second',
+    backoffCoefficient: 2,
+    maximumInterval: '1 minute',
+    nonRetryableErrorTypes: ['SequenceConflictError', 'ErasureBlockedError', 'ErasureIncompleteError', 'WrongRegionError'],
+  },
+});
+
+/** What a run begins with. Nothing personal: the profile waits in the database as the draft named here. */
+export interface AccountInput {
+  readonly account: string;
+  readonly region: string;
+  readonly draftId: string;
+  readonly origin: Origin;
+  /** The deployment's settings when the account was asked for. */
+  readonly settings: Settings;
+  readonly actor: Actor;
+  readonly requestId?: string;
+  /** What the run before handed on; absent in an account's first run. */
+  readonly carried?: Carried;
+}
+
+/** What outlives a run. Plain JSON. */
+interface Carried {
+  readonly lifecycle: Lifecycle;
+  readonly seq: number;
+  readonly created: Recorded;
+  readonly answered: readonly Answered[];
+  readonly inbox: readonly Signalled[];
+}
+
+/** An update that was answered: update ids are known to one run only, so the answers travel. */
+interface Answered {
+  readonly id: string;
+  readonly outcome: Outcome;
+}
+
+type Outcome = { readonly recorded: Recorded } | { readonly refused: Refusal };
+
+/** A message that came as a signal, which nobody waits for. */
+interface Signalled {
+  readonly name: CommandName;
+  readonly body: unknown;
+  readonly context?: MessageContext;
+}
+
+/** A message in the queue; an update's is answered through its outcome. */
+interface Queued extends Signalled {
+  readonly updateId?: string;
+  outcome?: Outcome;
+}
+
+/** The step that begins an erasure, and the account as it was before. */
+interface Beginning {
+  readonly step: StepRecord;
+  readonly lifecycle: Lifecycle;
+  readonly seq: number;
+}
+
+/** How an account's workflow ended. */
+export interface AccountOutcome {
+  readonly account: string;
+  readonly outcome: 'erased' | 'not-created';
+  readonly reason?: string;
+}
+
+/** Answers remembered for repeats; far more than can be under way at once. */
+const rememberedAnswers = 20;
+/** How long to wait before trying again what the database, at odds with this workflow, would not let happen. */
+const blockedPause = 60 * 60 * 1000;
+const incompletePause = 60 * 1000;
+
+const bySystem: Actor = { type: 'system', id: 'ablauf' };
+const byHand: Actor = { type: 'temporal', id: 'signal' };
+
+/** The life of one account. See the top of this file for what it promises. */
+export async function accountWorkflow(input: AccountInput): Promise<AccountOutcome> {
+  return new AccountCourse(input).run();
+}
+
+class AccountCourse {
+  readonly #input: AccountInput;
+  #lifecycle: Lifecycle;
+  #seq: number;
+  #created: Outcome | undefined;
+  readonly #answered: Answered[];
+  readonly #inbox: Queued[];
+  #visible: Visible;
+  #rollingOver = false;
+  /** Set while the erasing activity is under way: the step that began it, until that is known to be recorded. */
+  #beginning: Beginning | undefined;
+  #notBefore = 0;
+
+  constructor(input: AccountInput) {
+    this.#input = input;
+    const { carried } = input;
+    this.#lifecycle = carried?.lifecycle ?? begin(input.origin, now(), input.settings);
+    this.#seq = carried?.seq ?? 0;
+    this.#created = carried === undefined ? undefined : { recorded: carried.created };
+    this.#answered = [...(carried?.answered ?? [])];
+    this.#inbox = [...(carried?.inbox ?? [])];
+    // Typed attributes outlive a run; a first run has those it was started with.
+    this.#visible = carried === undefined ? initiallyVisible(input.origin.state) : visibleOf(this.#lifecycle);
+    this.#register();
+    this.#describe();
+  }
+
+  async run(): Promise<AccountOutcome> {
+    if (this.#created === undefined) {
+      const failure = await this.#create();
+      if (failure !== undefined) return this.#end({ account: this.#input.account, outcome: 'not-created', reason: failure });
+    }
+    while (this.#lifecycle.state !== 'erased') {
+      const message = this.#inbox.shift();
+      if (message !== undefined) await this.#answer(message);
+      else if (workflowInfo().continueAsNewSuggested) await this.#rollOver();
+      else await this.#wait();
+    }
+    return this.#end({ account: this.#input.account, outcome: 'erased' });
+  }
+
+  // Restoring and handing on
+
+  #register(): void {
+    for (const { name, signal, update } of messages) {
+      setHandler(signal, (body, context) => {
+        this.#inbox.push({ name, body, ...(context === undefined ? {} : { context }) });
+      });
+      setHandler(update, (body, context) => this.#update(name, body, context), {
+        validator: (...[body]: Message) => {
+          this.#refuseWhileRollingOver();
+          const parsed = parseCommand(name, body);
+          if ('flaws' in parsed) throw refusal(this.#invalid(parsed.flaws));
+        },
+      });
+    }
+    setHandler(createdUpdate, ({ draftId }) => this.#awaitCreation(draftId), {
+      validator: ({ draftId }) => {
+        this.#refuseWhileRollingOver();
+        if (typeof draftId !== 'string') throw refusal(this.#invalid([{ path: 'draftId', detail: 'must be a text' }]));
+      },
+    });
+    setHandler(stateQuery, () => this.#view());
+    setHandler(deadlineQuery, () => deadlineOf(this.#lifecycle));
+  }
+
+  #refuseWhileRollingOver(): void {
+    if (this.#rollingOver) throw ApplicationFailure.create({ type: failureTypes.rollingOver, message: 'ask again', nonRetryable: true });
+  }
+
+  #invalid(errors: Refusal['errors']): Refusal {
+    const { refused } = refuse(this.#lifecycle, 'validation', 'the message does not fit');
+    return { ...refused, ...(errors === undefined ? {} : { errors }) };
+  }
+
+  #view(): CourseView {
+    const deadline = deadlineOf(this.#lifecycle);
+    const wake = nextWake(this.#input.account, this.#lifecycle);
+    return {
+      account: this.#input.account,
+      state: this.#lifecycle.state,
+      since: this.#lifecycle.since,
+      holds: this.#lifecycle.holds.length,
+      seq: this.#seq,
+      waiting: this.#inbox.length,
+      ...(deadline === undefined ? {} : { deadline }),
+      ...(wake === undefined ? {} : { nextWake: wake.at }),
+    };
+  }
+
+  async #rollOver(): Promise<void> {
+    this.#rollingOver = true;
+    await condition(allHandlersFinished);
+    if (this.#created === undefined || !('recorded' in this.#created)) throw new Error('rolled over before creation');
+    const carried: Carried = {
+      lifecycle: this.#lifecycle,
+      seq: this.#seq,
+      created: this.#created.recorded,
+      answered: this.#answered,
+      // Updates are refused from here on and those before are answered; only signals can still be waiting.
+      inbox: this.#inbox.map(({ name, body, context }) => ({ name, body, ...(context === undefined ? {} : { context }) })),
+    };
+    await makeContinueAsNewFunc<typeof accountWorkflow>()({ ...this.#input, carried });
+  }
+
+  async #end(outcome: AccountOutcome): Promise<AccountOutcome> {
+    for (const message of this.#inbox.splice(0)) {
+      message.outcome = refuse(this.#lifecycle, 'account-erased', 'the account is erased and never comes back');
+    }
+    await condition(allHandlersFinished);
+    return outcome;
+  }
+
+  // Creation
+
+  async #create(): Promise<string | undefined> {
+    const { account, actor, requestId, draftId, origin } = this.#input;
+    try {
+      const recorded = await recordCreation.executeWithOptions({ summary: recordSummary(1, 'account.created') }, [
+        {
+          account,
+          seq: 1,
+          transitionId: uuid4(),
+          at: now(),
+          actor,
+          action: 'account.created',
+          details: origin.state === 'active' ? {} : { state: origin.state, since: this.#lifecycle.since },
+          lifecycle: this.#lifecycle,
+          draftId,
+          ...(requestId === undefined ? {} : { requestId }),
+        },
+      ]);
+      this.#seq = 1;
+      this.#created = { recorded };
+      return undefined;
+    } catch (error) {
+      const type = failureTypeOf(error);
+      if (type !== 'AccountExistsError' && type !== 'AccountMissingError') throw error;
+      const detail = type === 'AccountExistsError' ? 'the id is taken, and ids are never reused' : 'the request for this account was given up';
+      this.#created = { refused: { code: 'conflict', detail, state: this.#lifecycle.state, allowed: [] } };
+      return detail;
+    }
+  }
+
+  async #awaitCreation(draftId: string): Promise<Recorded> {
+    if (draftId !== this.#input.draftId) {
+      throw refusal({ code: 'conflict', detail: 'the id is taken, and ids are never reused', state: this.#lifecycle.state, allowed: [] });
+    }
+    await condition(() => this.#created !== undefined);
+    return answerOf(this.#created);
+  }
+
+  // Messages
+
+  async #update(name: CommandName, body: unknown, context: MessageContext | undefined): Promise<Recorded> {
+    const updateId = currentUpdateInfo()?.id;
+    const before = this.#answered.find((answer) => answer.id === updateId);
+    if (before !== undefined) return answerOf(before.outcome);
+    const message: Queued = {
+      name,
+      body,
+      ...(context === undefined ? {} : { context }),
+      ...(updateId === undefined ? {} : { updateId }),
+    };
+    this.#inbox.push(message);
+    await condition(() => message.outcome !== undefined);
+    return answerOf(message.outcome);
+  }
+
+  async #answer(message: Queued): Promise<void> {
+    await this.#settleBeginning();
+    const outcome = await this.#carryOut(message);
+    message.outcome = outcome;
+    if (message.updateId !== undefined) {
+      this.#answered.push({ id: message.updateId, outcome });
+      this.#answered.splice(0, this.#answered.length - rememberedAnswers);
+    } else if ('refused' in outcome) {
+      await this.#auditIgnored(message, outcome.refused);
+    }
+  }
+
+  async #carryOut(message: Queued): Promise<Outcome> {
+    const parsed = parseCommand(message.name, message.body);
+    if ('flaws' in parsed) return { refused: this.#invalid(parsed.flaws) };
+    return this.#take(parsed.command, message.context);
+  }
+
+  /** A signal has no caller to tell: what was ignored, and why, stands in the audit log. */
+  async #auditIgnored(message: Queued, { code, detail }: Refusal): Promise<void> {
+    await this.#record(
+      {
+        next: this.#lifecycle,
+        action: 'account.message-ignored',
+        details: { message: message.name, code, detail },
+      },
+      message.context ?? { actor: byHand },
+    );
+  }
+
+  /** Decides, records, becomes. */
+  async #take(command: Command, context: MessageContext = { actor: byHand }): Promise<Outcome> {
+    const { version, ...surroundings } = await lookUp(this.#input.account);
+    if (context.ifVersion !== undefined && context.ifVersion !== version) {
+      return refuse(this.#lifecycle, 'precondition-failed', `the account is at version ${version}, not ${context.ifVersion}`);
+    }
+    const decision = decide(this.#lifecycle, command, {
+      account: this.#input.account,
+      now: now(),
+      actor: context.actor,
+      newId: uuid4,
+      ...surroundings,
+    });
+    if ('refused' in decision) return decision;
+    try {
+      return { recorded: await this.#record(decision.step, context) };
+    } catch (error) {
+      if (failureTypeOf(error) !== 'VersionMismatchError') throw error;
+      return refuse(this.#lifecycle, 'precondition-failed', 'the account has changed since');
+    }
+  }
+
+  async #record(step: Step, context: MessageContext): Promise<Recorded> {
+    const { seq, version, receipt } = await recordStep.executeWithOptions(
+      { summary: recordSummary(this.#seq + 1, step.action) },
+      [this.#stepRecord(step, context)],
+    );
+    this.#become(step);
+    const hold = step.action === 'hold.placed' ? (step.details['hold'] as Hold) : undefined;
+    return { seq, version, ...(hold === undefined ? {} : { hold }), ...(receipt === undefined ? {} : { receipt }) };
+  }
+
+  #stepRecord({ next, action, details }: Step, { actor, requestId, ifVersion }: MessageContext) {
+    return {
+      account: this.#input.account,
+      seq: this.#seq + 1,
+      transitionId: uuid4(),
+      at: now(),
+      actor,
+      action,
+      details,
+      lifecycle: next,
+      ...(requestId === undefined ? {} : { requestId }),
+      ...(ifVersion === undefined ? {} : { ifVersion }),
+    };
+  }
+
+  #become({ next }: Step): void {
+    this.#lifecycle = next;
+    this.#seq += 1;
+    this.#describe();
+  }
+
+  #describe(remark?: string): void {
+    setCurrentDetails(currentDetails(this.#lifecycle, this.#seq, remark));
+    const seen = this.#visible;
+    const { state, nextAction, deadlineAt, holdCount } = visibleOf(this.#lifecycle);
+    const changed = [
+      ...(state === seen.state ? [] : [{ key: searchAttributes.accountState, value: state }]),
+      ...(nextAction === seen.nextAction ? [] : [{ key: searchAttributes.nextAction, value: nextAction }]),
+      ...(deadlineAt === seen.deadlineAt
+        ? []
+        : [{ key: searchAttributes.deadlineAt, value: deadlineAt === null ? null : new Date(deadlineAt) }]),
+      ...(holdCount === seen.holdCount ? [] : [{ key: searchAttributes.holdCount, value: holdCount }]),
+    ];
+    if (changed.length > 0) upsertSearchAttributes(changed);
+    this.#visible = { state, nextAction, deadlineAt, holdCount };
+  }
+
+  // Timers
+
+  async #wait(): Promise<void> {
+    const wake = nextWake(this.#input.account, this.#lifecycle);
+    const disturbed = () => this.#inbox.length > 0 || workflowInfo().continueAsNewSuggested;
+    if (wake === undefined) {
+      await condition(disturbed);
+      return;
+    }
+    const due = Math.max(Date.parse(wake.at), this.#notBefore);
+    if (due > Date.now() && (await condition(disturbed, Math.max(1, due - Date.now()), { summary: waitSummary(wake) }))) return;
+    await this.#act(wake);
+  }
+
+  async #act(wake: Wake): Promise<void> {
+    if (wake.for === 'beginErasure') return this.#erase();
+    const command: Command =
+      wake.for === 'endHold' ? { name: 'endHold', holdId: wake.holdId ?? '' } : { name: 'endGracePeriod' };
+    const outcome = await this.#take(command, { actor: bySystem });
+    if ('refused' in outcome) log.warn('a timer found nothing to do', { command: command.name, detail: outcome.refused.detail });
+  }
+
+  // Erasure
+
+  async #erase(): Promise<void> {
+    const started = this.#decideBySystem({ name: 'beginErasure' });
+    if (started === undefined) return;
+    const step = this.#stepRecord(started, { actor: bySystem });
+    let done: { finished: boolean } | { failure: unknown } | undefined;
+    void eraseAccountData.executeWithOptions({ summary: `Erase the data of account ${this.#input.account}` }, [{ step }]).then(
+      (result) => (done = result),
+      (failure: unknown) => (done = { failure }),
+    );
+    this.#beginning = { step, lifecycle: this.#lifecycle, seq: this.#seq };
+    this.#become(started);
+    // Messages are answered meanwhile: a hold stops the erasure between two batches (R9).
+    for (;;) {
+      await condition(() => done !== undefined || this.#inbox.length > 0);
+      const message = done === undefined ? this.#inbox.shift() : undefined;
+      if (message === undefined) break;
+      await this.#answer(message);
+    }
+    const ended = done ?? { finished: false };
+    if ('failure' in ended) {
+      if (failureTypeOf(ended.failure) !== 'ErasureBlockedError') throw ended.failure;
+      this.#withdrawBeginning(messageOf(ended.failure));
+      return;
+    }
+    this.#beginning = undefined;
+    if (ended.finished) await this.#conclude();
+  }
+
+  /**
+   * Makes sure that the step which began the erasure is on record before the next one is decided: the erasing activity
+   * records the very same step, and whoever comes second finds it recorded.
+   */
+  async #settleBeginning(): Promise<void> {
+    if (this.#beginning === undefined) return;
+    const { step } = this.#beginning;
+    try {
+      await beginErasure.executeWithOptions({ summary: recordSummary(step.seq, step.action) }, [{ step }]);
+      this.#beginning = undefined;
+    } catch (error) {
+      if (failureTypeOf(error) !== 'ErasureBlockedError') throw error;
+      this.#withdrawBeginning(messageOf(error));
+    }
+  }
+
+  /** The database knows of something that forbids the erasure, and this workflow did not: wait, then look again. */
+  #withdrawBeginning(reason: string): void {
+    if (this.#beginning === undefined) return;
+    this.#lifecycle = this.#beginning.lifecycle;
+    this.#seq = this.#beginning.seq;
+    this.#beginning = undefined;
+    this.#describe(`erasure is blocked: ${reason}`);
+    this.#notBefore = Date.now() + blockedPause;
+  }
+
+  async #conclude(): Promise<void> {
+    const step = this.#decideBySystem({ name: 'completeErasure' });
+    if (step === undefined) return;
+    try {
+      await concludeErasure.executeWithOptions({ summary: `Search for remains of account ${this.#input.account}, then record its erasure` }, [
+        { step: this.#stepRecord(step, { actor: bySystem }) },
+      ]);
+    } catch (error) {
+      const type = failureTypeOf(error);
+      if (type !== 'ErasureIncompleteError' && type !== 'ErasureBlockedError') throw error;
+      this.#describe(`erasure is not complete: ${messageOf(error)}`);
+      this.#notBefore = Date.now() + incompletePause;
+      return;
+    }
+    this.#become(step);
+  }
+
+  /** Decides what needs nothing from outside: the settings play no part in it. */
+  #decideBySystem(command: Command): Step | undefined {
+    const decision: Decision = decide(this.#lifecycle, command, {
+      account: this.#input.account,
+      now: now(),
+      actor: bySystem,
+      plan: 'standard',
+      settings: this.#input.settings,
+      datasets: [],
+      newId: uuid4,
+    });
+    return 'step' in decision ? decision.step : undefined;
+  }
+}
+
+function now(): Instant {
+  return toInstant(Date.now());
+}
+
+function answerOf(outcome: Outcome | undefined): Recorded {
+  if (outcome === undefined) throw ApplicationFailure.nonRetryable('the message was not answered');
+  if ('refused' in outcome) throw refusal(outcome.refused);
+  return outcome.recorded;
+}
+
+function refusal(refused: Refusal): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: failureTypes.refused,
+    message: refused.detail,
+    nonRetryable: true,
+    details: [refused],
+  });
+}
+
+function failureTypeOf(error: unknown): string | undefined {
+  if (error instanceof ActivityFailure && error.cause instanceof ApplicationFailure) return error.cause.type ?? undefined;
+  return undefined;
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof ActivityFailure) return error.cause?.message ?? error.message;
+  return error instanceof Error ? error.message : 'unknown';
+}

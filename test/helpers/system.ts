@@ -1,0 +1,199 @@
+/** The real system, for tests: real database, real Temporal, real worker. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { Client, type Connection } from '@temporalio/client';
+import { temporal as proto } from '@temporalio/proto';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { DefaultLogger, NativeConnection, Runtime, type Worker } from '@temporalio/worker';
+import { createActivities, type Activities } from '../../src/activities';
+import { openStore, prepareStore, type AccountDocument, type Store } from '../../src/data';
+import type { Actor, CommandName, PolicyOverrides, Role, Settings } from '../../src/lifecycle';
+import { connectLazily, createAccountWorker, openCourses, workflowIdOf, type Courses } from '../../src/temporal';
+import { searchAttributeTypes, type MessageContext, type Recorded } from '../../src/workflows/api';
+
+export const region = 'eu-central-1';
+
+export const standardSettings: Settings = { gracePeriod: 'P14D', expiryPeriod: 'P30D', notice: 'P7D', minPeriod: 'PT1M' };
+
+export const admin: Actor = { type: 'key', id: 'test-admin', role: 'admin' };
+
+export function actorWith(role: Role): Actor {
+  return { type: 'key', id: `test-${role}`, role };
+}
+
+/** What a test's part of the world needs to be told; see {@link standardSettings}. */
+export interface SystemOptions {
+  readonly settings?: Partial<Settings>;
+  /** Wraps the activities, to be able to stop in the middle of them. */
+  readonly activities?: (activities: Activities) => Activities;
+}
+
+/** A running system with a database of its own. */
+export interface System {
+  readonly store: Store;
+  readonly client: Client;
+  readonly courses: Courses;
+  readonly settings: Settings;
+  readonly taskQueue: string;
+  /** The time the system goes by. */
+  now(): Promise<Date>;
+  /** Lets time pass. On the time-skipping server it costs none. */
+  sleep(milliseconds: number): Promise<void>;
+  createAccount(options?: NewAccount): Promise<string>;
+  send(account: string, name: CommandName, body?: unknown, context?: Partial<MessageContext>): Promise<Recorded>;
+  account(id: string): Promise<AccountDocument>;
+  /** The actions of an account's audit entries, oldest first. */
+  actions(id: string): Promise<string[]>;
+  stop(): Promise<void>;
+}
+
+export interface NewAccount {
+  readonly id?: string;
+  readonly plan?: 'standard' | 'enterprise';
+  readonly overrides?: PolicyOverrides;
+  readonly state?: 'active' | 'suspended' | 'expired';
+  readonly since?: string;
+}
+
+export function required(name: string): string {
+  const value = process.env[name];
+  if (value === undefined) throw new Error(`${name} is not set: tests run by jest, whose global setup sets it`);
+  return value;
+}
+
+/** A database of the test's own on the shared server. */
+export async function openTestStore(): Promise<Store> {
+  const uri = new URL(required('ABLAUF_TEST_MONGODB'));
+  uri.pathname = `/test_${randomBytes(6).toString('hex')}`;
+  const store = await openStore({ uri: uri.href, region });
+  await prepareStore(store);
+  return store;
+}
+
+export function randomAccountId(): string {
+  return `acct-${randomBytes(5).toString('hex')}`;
+}
+
+export function quietRuntime(): void {
+  try {
+    Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
+  } catch {
+    // One runtime per process; an earlier test of this file installed it.
+  }
+}
+
+/** The system on the time-skipping server: years pass in moments, but only while somebody sleeps through {@link System.sleep}. */
+export async function startTimeSkippingSystem(options: SystemOptions = {}): Promise<System> {
+  quietRuntime();
+  const environment = await TestWorkflowEnvironment.createTimeSkipping({
+    server: { executable: { type: 'existing-path', path: required('ABLAUF_TEST_TIME_SKIPPING') } },
+  });
+  await environment.connection.operatorService.addSearchAttributes({
+    namespace: 'default',
+    searchAttributes: Object.fromEntries(
+      Object.entries(searchAttributeTypes).map(([name, type]) => [name, indexedTypes[type]]),
+    ),
+  });
+  return assemble(options, {
+    connection: environment.connection,
+    native: environment.nativeConnection,
+    client: environment.client,
+    now: async () => new Date(await environment.currentTimeMs()),
+    sleep: (milliseconds) => environment.sleep(milliseconds),
+    close: () => environment.teardown(),
+  });
+}
+
+const { IndexedValueType } = proto.api.enums.v1;
+const indexedTypes = {
+  Keyword: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+  Datetime: IndexedValueType.INDEXED_VALUE_TYPE_DATETIME,
+  Int: IndexedValueType.INDEXED_VALUE_TYPE_INT,
+} as const;
+
+/** The system on Temporal's development server, in real time. */
+export async function startSystem(options: SystemOptions & { readonly address?: string } = {}): Promise<System> {
+  quietRuntime();
+  const address = options.address ?? required('ABLAUF_TEST_TEMPORAL');
+  const connection = connectLazily(address);
+  const native = await NativeConnection.connect({ address });
+  return assemble(options, {
+    connection,
+    native,
+    client: new Client({ connection }),
+    now: () => Promise.resolve(new Date()),
+    sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+    async close() {
+      await native.close();
+      await connection.close();
+    },
+  });
+}
+
+interface Ground {
+  readonly connection: Connection;
+  readonly native: NativeConnection;
+  readonly client: Client;
+  readonly now: () => Promise<Date>;
+  readonly sleep: (milliseconds: number) => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+async function assemble(options: SystemOptions, ground: Ground): Promise<System> {
+  const settings = { ...standardSettings, ...options.settings };
+  const store = await openTestStore();
+  const taskQueue = `test-${randomUUID()}`;
+  const activities = createActivities({ store, settings, now: ground.now });
+  const worker: Worker = await createAccountWorker({
+    connection: ground.native,
+    namespace: 'default',
+    taskQueue,
+    activities: options.activities?.(activities) ?? activities,
+    bundle: { codePath: required('ABLAUF_TEST_BUNDLE') },
+  });
+  const running = worker.run();
+  const courses = openCourses({ connection: ground.connection, client: ground.client, region, taskQueue, patience: 20_000 });
+  return {
+    store,
+    client: ground.client,
+    courses,
+    settings,
+    taskQueue,
+    now: ground.now,
+    sleep: ground.sleep,
+    async createAccount({ id = randomAccountId(), plan = 'standard', overrides = {}, state = 'active', since } = {}) {
+      const draftId = randomUUID();
+      await store.drafts.collection.insertOne({
+        _id: draftId as never,
+        account: id,
+        name: `Name of ${id}`,
+        email: `${id}@example.org`,
+        plan,
+        locale: 'en',
+        createdAt: new Date(),
+      });
+      const origin = { state, overrides, ...(since === undefined ? {} : { since }) };
+      await courses.create({ account: id, draftId, origin, settings, actor: admin }, randomUUID());
+      return id;
+    },
+    send: (account, name, body = {}, context = {}) =>
+      courses.send(account, name, body, { actor: admin, ...context }, randomUUID()),
+    async account(id) {
+      const found = await store.accounts.findById(id).lean<AccountDocument>().exec();
+      if (found === null) throw new Error(`there is no account ${id}`);
+      return found;
+    },
+    async actions(id) {
+      const entries = await store.audit.entries.find({ account: id }).sort({ seq: 1, at: 1 }).lean().exec();
+      return entries.map((entry) => entry.action);
+    },
+    async stop() {
+      worker.shutdown();
+      await running;
+      await store.connection.dropDatabase();
+      await store.connection.close();
+      await ground.close();
+    },
+  };
+}
+
+export { workflowIdOf };
