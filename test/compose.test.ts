@@ -3,33 +3,13 @@ import { dirname, join } from 'node:path';
 import { Ajv, type AnySchemaObject } from 'ajv';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { configurationVariables, readConfig } from '../src/config';
 
 // No container engine is needed here: the Compose specification's own schema says whether the file means anything, and the
 // rules below say whether it is how we want to be run. Every rule is shown to bite on a copy that breaks it.
 
 const ROOT = join(__dirname, '..');
 const text = (name: string): string => readFileSync(join(ROOT, name), 'utf8');
-
-/** What the process understands, by the table in the HTTP contract; secrets also as …_FILE. */
-const VARIABLES = new Set([
-  'ABLAUF_HOST',
-  'ABLAUF_PORT',
-  'ABLAUF_MANAGEMENT_PORT',
-  'ABLAUF_WORKER_MANAGEMENT_PORT',
-  'ABLAUF_REGION',
-  'ABLAUF_ADMIN_KEY',
-  'LITELLM_MASTER_KEY',
-  'ABLAUF_DATA_DIR',
-  'ABLAUF_MONGODB_URI',
-  'ABLAUF_TEMPORAL_ADDRESS',
-  'ABLAUF_TEMPORAL_NAMESPACE',
-  'ABLAUF_GRACE_PERIOD',
-  'ABLAUF_EXPIRY_PERIOD',
-  'ABLAUF_MIN_NOTICE',
-  'ABLAUF_MIN_PERIOD',
-  'ABLAUF_AUDIT_RETENTION',
-  'ABLAUF_ACCOUNT_FIELD',
-]);
 
 /** Only ever as a file: what is in the environment is in `docker inspect` too. */
 const SECRETS = /(PASSWORD|PWD|_KEY|_URI)$/;
@@ -78,7 +58,7 @@ function faultsOf(compose: Compose): string[] {
     for (const secret of service.secrets) rule(secret in compose.secrets, `unknown secret: ${secret}`);
   }
   for (const [used] of JSON.stringify(compose).matchAll(/\b(ABLAUF|LITELLM)_[A-Z_]+/g)) {
-    if (!VARIABLES.has(used.replace(/_FILE$/, ''))) faults.push(`unknown variable: ${used}`);
+    if (!configurationVariables.includes(used.replace(/_FILE$/, ''))) faults.push(`unknown variable: ${used}`);
   }
   return faults;
 }
@@ -124,6 +104,19 @@ describe('docker-compose.yml', () => {
     expect(setup).toContain(
       'AccountId:Keyword AccountState:Keyword NextAction:Keyword DeadlineAt:Datetime HoldCount:Int',
     );
+  });
+
+  test.each(['api', 'worker'])('configures the %s completely', (name) => {
+    const environment = composeSchema.parse(read()).services[name]?.environment ?? {};
+    const given = Object.entries(environment).map(([variable, value]) =>
+      variable.endsWith('_FILE')
+        ? [variable.slice(0, -'_FILE'.length), value.endsWith('_uri') ? 'mongodb://u:p@mongodb:27017/ablauf' : 'secret']
+        : [variable, value.replace(/^\$\{\w+:-(.*)\}$/, '$1')],
+    );
+    const config = readConfig(Object.fromEntries(given) as Record<string, string>);
+    // The image listens for its neighbours; this machine's ports are what Compose publishes.
+    expect(config.host).toBe('0.0.0.0');
+    expect(config.temporal).toMatchObject({ address: 'temporal:7233', namespace: 'default' });
   });
 
   test('keeps its secrets where git does not look', () => {
