@@ -108,8 +108,7 @@ async function eraseBatch(
       await session.abortTransaction();
       return undefined;
     }
-    const { done, total } = after['erasing'] as ErasureProgress;
-    return { deleted: deletedCount, done, total };
+    return { deleted: deletedCount, done: after.erasing?.done ?? 0, total: after.erasing?.total ?? 0 };
   });
 }
 

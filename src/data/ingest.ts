@@ -129,7 +129,7 @@ async function newOf(store: Store, session: ClientSession, events: readonly Pars
   const stored = await native(store.records.logs)
     .find({ _id: { $in: [...byId.keys()] } }, { session, projection: { _id: 1 } })
     .toArray();
-  for (const { _id } of stored) byId.delete(String(_id));
+  for (const { _id } of stored) byId.delete(_id);
   return [...byId.values()];
 }
 

@@ -104,7 +104,7 @@ export async function recordCreation(store: Store, step: CreationRecord): Promis
       throw new AccountExistsError(`the id ${step.account} is taken, and ids are never reused`);
     }
     const draft = await store.drafts.findById(step.draftId, null, { session }).lean().exec();
-    if (draft === null || draft.account !== step.account) {
+    if (draft?.account !== step.account) {
       throw new AccountMissingError(`the draft of account ${step.account} is gone`);
     }
     const document: AccountDocument = {

@@ -188,7 +188,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     heartbeatFrequencyMS: 1000,
     connectTimeoutMS: 2000,
     appName: options.appName ?? 'ablauf',
-    writeConcern: { w: 'majority', j: true },
+    writeConcern: { w: 'majority', journal: true },
     autoIndex: false,
     autoCreate: false,
     bufferCommands: false,
@@ -214,9 +214,9 @@ export function storeOn(connection: Connection, region: string): Store {
     audit: openAuditLog(connection, region),
     transaction: (work) =>
       connection.getClient().withSession((session) =>
-        session.withTransaction(() => work(session as unknown as ClientSession), {
+        session.withTransaction(() => work(session), {
           readConcern: { level: 'snapshot' },
-          writeConcern: { w: 'majority', j: true },
+          writeConcern: { w: 'majority', journal: true },
         }),
       ),
   };

@@ -37,13 +37,9 @@ export function parseDuration(text: string): number {
         : 'expected an ISO 8601 duration in whole weeks, days, hours, minutes or seconds, such as P14D or PT30S',
     );
   }
-  const [weeks, days, hours, minutes, seconds] = match.slice(1).map((part) => Number(part ?? 0)) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [weeks = 0, days = 0, hours = 0, minutes = 0, seconds = 0] = match
+    .slice(1)
+    .map((part: string | undefined) => Number(part ?? 0));
   const length = (weeks * 7 + days) * day + hours * hour + minutes * minute + seconds * second;
   if (!Number.isSafeInteger(length)) throw new DurationError('the duration is too long');
   return length;

@@ -1,7 +1,7 @@
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bundleWorkflowCode } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { resolveTimeSkippingServer, startTestServers, type TestServers } from '../../src/embedded';
 import { searchAttributeTypes } from '../../src/workflows/api';
 
@@ -17,7 +17,7 @@ export default async function globalSetup(): Promise<void> {
   const timeSkipping = await resolveTimeSkippingServer({ onProgress: say });
   const { code } = await bundleWorkflowCode({
     workflowsPath: require.resolve('../../src/workflows'),
-    logger: { log() {}, trace() {}, debug() {}, info() {}, warn: say, error: say },
+    logger: new DefaultLogger('WARN'),
   });
   const folder = await mkdtemp(join(tmpdir(), 'ablauf-bundle-'));
   const bundle = join(folder, 'workflows.js');
