@@ -19,7 +19,7 @@ import {
   type AccountInput,
   type MessageContext,
   type Recorded,
-} from '../workflows/api';
+} from '../workflows';
 import { CourseMissingError, OutcomeUnknownError, RefusedError, TemporalUnavailableError } from './errors';
 
 /** What creating an account takes; the rest of {@link AccountInput} is the deployment's. */

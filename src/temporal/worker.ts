@@ -27,7 +27,7 @@ export async function createAccountWorker(options: AccountWorkerOptions): Promis
     namespace: options.namespace,
     taskQueue: options.taskQueue,
     activities: options.activities,
-    ...(bundle === undefined ? { workflowsPath: require.resolve('../workflows') } : { workflowBundle: bundle }),
+    ...(bundle === undefined ? { workflowsPath: require.resolve('../workflows/entry') } : { workflowBundle: bundle }),
     maxConcurrentActivityTaskExecutions: maxActivities,
     // Default is none: a deploy would cut activities off in the middle of a transaction.
     shutdownGraceTime: '10 seconds',

@@ -1,2 +1,5 @@
-/** What workers run. This is the entry the workflow bundle is made from. */
-export { accountWorkflow } from './account';
+/** What those who talk to workflows need of them: names, shapes and attributes, and none of their code. */
+export type { AccountInput, AccountOutcome } from './account';
+export { initialAttributes, searchAttributes, searchAttributeTypes } from './attributes';
+export * from './messages';
+export { staticDetails, staticSummary } from './texts';

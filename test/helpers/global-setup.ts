@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { resolveTimeSkippingServer, startTestServers, type TestServers } from '../../src/embedded';
-import { searchAttributeTypes } from '../../src/workflows/api';
+import { searchAttributeTypes } from '../../src/workflows';
 
 declare global {
   var ablaufTestServers: TestServers | undefined;
@@ -16,7 +16,7 @@ export default async function globalSetup(): Promise<void> {
   globalThis.ablaufTestServers = servers;
   const timeSkipping = await resolveTimeSkippingServer({ onProgress: say });
   const { code } = await bundleWorkflowCode({
-    workflowsPath: require.resolve('../../src/workflows'),
+    workflowsPath: require.resolve('../../src/workflows/entry'),
     logger: new DefaultLogger('WARN'),
   });
   const folder = await mkdtemp(join(tmpdir(), 'ablauf-bundle-'));

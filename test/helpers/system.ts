@@ -8,7 +8,7 @@ import { createActivities, type Activities } from '../../src/activities';
 import { openStore, prepareStore, type AccountDocument, type Store } from '../../src/data';
 import type { Actor, CommandName, PolicyOverrides, Role, Settings } from '../../src/lifecycle';
 import { connectLazily, createAccountWorker, openCourses, workflowIdOf, type Courses } from '../../src/temporal';
-import { searchAttributeTypes, type MessageContext, type Recorded } from '../../src/workflows/api';
+import { searchAttributeTypes, type MessageContext, type Recorded } from '../../src/workflows';
 
 export const region = 'eu-central-1';
 

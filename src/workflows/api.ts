@@ -1,5 +1,0 @@
-/** What those who talk to workflows need of them: names, shapes and attributes, and none of their code. */
-export type { AccountInput, AccountOutcome } from './account';
-export { initialAttributes, searchAttributes, searchAttributeTypes } from './attributes';
-export * from './messages';
-export { staticDetails, staticSummary } from './texts';

@@ -1,0 +1,2 @@
+/** What workers run. This is the entry the workflow bundle is made from. */
+export { accountWorkflow } from './account';
