@@ -1,3 +1,6 @@
+// Not `instanceof`: an error made by Node.js is of another realm where tests run.
+import { isNativeError } from 'node:util/types';
+
 /**
  * What can go wrong before an embedded server answers, by name:
  *
@@ -39,8 +42,13 @@ export class EmbeddedServerError extends Error {
   }
 }
 
+/** The code Node.js gave an error, such as `EEXIST`. */
+export function systemCode(error: unknown): string | undefined {
+  return isNativeError(error) && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
 /** The text of whatever was thrown, on one line. */
 export function messageOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = isNativeError(error) ? error.message : String(error);
   return text.trim().split(/\s*\n\s*/)[0] ?? '';
 }

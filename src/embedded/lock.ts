@@ -1,7 +1,7 @@
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import { EmbeddedServerError } from './errors';
+import { EmbeddedServerError, systemCode } from './errors';
 import { type ProcessIdentity, identify, stillRuns } from './identity';
 
 /** A held lock. */
@@ -31,7 +31,7 @@ export function lockFolder(folder: string): FolderLock {
         linkSync(own, path);
         break;
       } catch (error) {
-        if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) {
+        if (systemCode(error) !== 'EEXIST') {
           throw error;
         }
       }

@@ -70,8 +70,22 @@ function running(child: Child, executable: MongodbExecutable, port: number): Run
     source: executable.source,
     pid: child.pid,
     exited: child.exited,
-    stop: () => child.stop(),
+    async stop() {
+      if (executable.engine === 'mongod') {
+        await shutDown(port);
+      }
+      await child.stop();
+    },
   };
+}
+
+/** On a signal a replica set's member waits up to fifteen seconds for others to take over; asked like this it does not. */
+async function shutDown(port: number): Promise<void> {
+  try {
+    await withAdmin(port, (admin) => admin.command({ shutdown: 1, force: true, timeoutSecs: 0 }));
+  } catch {
+    // It is gone already, or closed the connection as it went; if neither, the signal that follows ends it.
+  }
 }
 
 async function argumentsFor(engine: MongodbEngine, dataDir: string, files: string, port: number): Promise<string[]> {
@@ -93,14 +107,7 @@ async function argumentsFor(engine: MongodbEngine, dataDir: string, files: strin
 }
 
 async function isPrimary(engine: MongodbEngine, port: number): Promise<boolean> {
-  const client = new mongo.MongoClient(`mongodb://127.0.0.1:${port}/?directConnection=true`, {
-    serverSelectionTimeoutMS: 500,
-    connectTimeoutMS: 500,
-    socketTimeoutMS: 5_000,
-    monitorCommands: false,
-  });
-  try {
-    const admin = client.db('admin');
+  return withAdmin(port, async (admin) => {
     const hello = await admin.command({ hello: 1 });
     if (hello['isWritablePrimary'] === true) {
       return true;
@@ -109,6 +116,17 @@ async function isPrimary(engine: MongodbEngine, port: number): Promise<boolean> 
       await formReplicaSet(admin, hello, `127.0.0.1:${port}`);
     }
     return false;
+  });
+}
+
+async function withAdmin<T>(port: number, use: (admin: mongo.Db) => Promise<T>): Promise<T> {
+  const client = new mongo.MongoClient(`mongodb://127.0.0.1:${port}/?directConnection=true`, {
+    serverSelectionTimeoutMS: 500,
+    connectTimeoutMS: 500,
+    socketTimeoutMS: 5_000,
+  });
+  try {
+    return await use(client.db('admin'));
   } finally {
     await client.close(true);
   }

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { isNativeError } from 'node:util/types';
 import { cacheFolder, discard, exists, findFile, install, sha256 } from './cache';
 import { run } from './command';
 import { EmbeddedServerError, messageOf } from './errors';
@@ -198,5 +199,5 @@ async function request<T>(
 
 /** `fetch` reports every network failure as "fetch failed"; what happened is its cause. */
 function causeOf(error: unknown): unknown {
-  return error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return isNativeError(error) && isNativeError(error.cause) ? error.cause : error;
 }
