@@ -6,6 +6,7 @@ export { packageManagerAncestors } from './identity';
 export { lockFolder } from './lock';
 export { type RunningMongodb, startMongodb } from './mongodb';
 export { startService } from './service';
+export { freePort } from './ports';
 export { keepRunning } from './supervision';
 export { type RunningTemporal, type SearchAttributeType, startTemporal } from './temporal';
 export { startTestServers, type TestServers } from './test-servers';
