@@ -267,14 +267,20 @@ async function aborted(signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Aborts on the first signal to stop; a second one ends this process at once, and the guard what it started. */
+/** One Ctrl-C arrives more than once, from the terminal and passed on by npm or tsx: it counts as one for this long. */
+const sameSignalMs = 1_000;
+
+/** Aborts on the first signal to stop; a later one ends this process at once, and the guard what it started. */
 function stopSignal(): AbortSignal {
   const controller = new AbortController();
+  let first = 0;
   const stop = (): void => {
-    if (controller.signal.aborted) {
+    if (!controller.signal.aborted) {
+      first = Date.now();
+      controller.abort();
+    } else if (Date.now() - first > sameSignalMs) {
       process.exit(1);
     }
-    controller.abort();
   };
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, stop);
@@ -283,7 +289,7 @@ function stopSignal(): AbortSignal {
   const above = packageManagerAncestors(process.env);
   setInterval(() => {
     if (!above.every(isAlive) && !controller.signal.aborted) {
-      controller.abort();
+      stop();
     }
   }, 500).unref();
   return controller.signal;

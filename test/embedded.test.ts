@@ -512,7 +512,8 @@ describe('npm run dev', () => {
     first.child.kill('SIGKILL');
     await once(first.child, 'exit');
     let left = -1;
-    for (const end = Date.now() + 10_000; left !== 0 && Date.now() < end; await sleep(200)) {
+    for (const end = Date.now() + 10_000; left !== 0 && Date.now() < end;) {
+      await sleep(200);
       left = await portsInUse();
     }
     expect(left).toBe(0);
