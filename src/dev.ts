@@ -181,12 +181,11 @@ async function startServices(run: Run, entries: { server: string; worker: string
 async function endOf(part: Part, child: Child, run: Run): Promise<never> {
   const exit = await child.exited;
   const log = shown(logOf(run, part.toLowerCase()));
-  const said = child
-    .lastLines()
-    .slice(-12)
-    .map((line) => `\n  ${line}`)
-    .join('');
-  throw new Error(`The ${part} ended with ${exit} before it was ready (its log: ${log})${said}`);
+  // The log has the stack; what happened is in the other lines.
+  const said = child.lastLines().filter((line) => !/^\s+at /.test(line));
+  throw new Error(
+    `The ${part} ended with ${exit} before it was ready (its log: ${log})\n  ${said.slice(-12).join('\n  ')}`,
+  );
 }
 
 async function untilApiIsReady(run: Run, signal: AbortSignal): Promise<void> {

@@ -365,33 +365,36 @@ describe('the guard', () => {
   const script = `
     require('tsx/cjs');
     const { startChild } = require('./src/embedded/child');
-    const { guardPid } = require('./src/embedded/guard');
     const sleeper = (code) => startChild({ command: process.execPath, args: ['-e', code + 'setInterval(() => {}, 1e6)'], env: process.env });
     Promise.all([sleeper(''), sleeper('process.on("SIGTERM", () => {});')]).then((children) => {
-      let told;
-      setInterval(() => {
-        if (guardPid() !== told) {
-          told = guardPid();
-          console.log(JSON.stringify({ guard: told, children: children.map(({ pid }) => pid) }));
-        }
-      }, 50);
+      console.log(JSON.stringify(children.map(({ pid }) => pid)));
     });`;
+
+  function guardOf(pid: number | undefined): number | undefined {
+    const processes = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,args='], { encoding: 'utf8' }).split('\n');
+    const guard = processes.find(
+      (line) => line.includes('guard-process') && line.trim().split(/\s+/)[1] === String(pid),
+    );
+    return guard === undefined ? undefined : Number.parseInt(guard, 10);
+  }
 
   test('ends what a killed parent left behind, also after being killed itself', async () => {
     const parent = spawn(process.execPath, ['-e', script], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
-    const lines = createInterface({ input: parent.stdout })[Symbol.asyncIterator]();
-    const next = async (): Promise<{ guard: number; children: number[] }> =>
-      JSON.parse(String((await lines.next()).value)) as { guard: number; children: number[] };
+    const [line] = (await once(createInterface({ input: parent.stdout }), 'line')) as [string];
+    const children = (JSON.parse(line) as number[]).map(identityOf);
 
-    const first = await next();
-    process.kill(first.guard, 'SIGKILL');
-    const second = await next();
-    expect(second.guard).not.toBe(first.guard);
+    const first = guardOf(parent.pid);
+    expect(first).toBeDefined();
+    if (first !== undefined) {
+      process.kill(first, 'SIGKILL');
+    }
+    await eventually(() => ![undefined, first].includes(guardOf(parent.pid)), 5_000);
+    const second = identityOf(guardOf(parent.pid) ?? 0);
 
     await sleep(700); // until the children have installed their handlers
-    const all = [second.guard, ...second.children].map(identityOf);
+    expect(children.every(stillRuns)).toBe(true);
     parent.kill('SIGKILL');
-    await eventually(() => !all.some(stillRuns), 8_000);
+    await eventually(() => ![second, ...children].some(stillRuns), 8_000);
   });
 });
 

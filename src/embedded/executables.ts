@@ -207,7 +207,9 @@ async function fetchPinned(
       if (options.signal?.aborted) {
         throw new EmbeddedServerError('stopped', `Fetching ${title} was stopped`, { cause: error });
       }
-      options.onProgress(messageOf(error));
+      if (source === 'download') {
+        options.onProgress(`${title} cannot be had from its vendor (${messageOf(error)})`);
+      }
     }
   }
   const reasons = failures.map(messageOf).join('; ');

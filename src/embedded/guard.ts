@@ -40,11 +40,6 @@ export function guardProcess(pid: number): () => void {
   };
 }
 
-/** The guard's own process number, while there is something to guard. */
-export function guardPid(): number | undefined {
-  return guard?.pid;
-}
-
 function startGuard(): void {
   const started = spawn(process.execPath, guardArguments(), {
     // a session of its own: Ctrl-C in the terminal must not reach it
