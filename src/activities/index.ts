@@ -53,26 +53,35 @@ export function createActivities({ store, settings, now }: ActivityDependencies)
       return begin(step);
     },
 
-    /** Begins an erasure and deletes the account's records, until none is left or a hold stops it. Heartbeats. */
-    async eraseAccountData({ step }: { readonly step: StepRecord }): Promise<ErasureResult> {
-      await begin(step);
-      const signal = cancellationSignal();
-      return eraseRecords(store, step.account, {
-        progress: (done, total, set) => heartbeat({ done, total, set, attempt: activityInfo().attempt }),
-        checkpoint: () => signal.throwIfAborted(),
+    /** Begins an erasure and deletes the account's records, until none is left or a hold stops it. */
+    eraseAccountData({ step }: { readonly step: StepRecord }): Promise<ErasureResult> {
+      return beating(async () => {
+        await begin(step);
+        const signal = cancellationSignal();
+        return eraseRecords(store, step.account, {
+          progress: (done, total, set) => heartbeat({ done, total, set, attempt: activityInfo().attempt }),
+          checkpoint: () => signal.throwIfAborted(),
+        });
       });
     },
 
-    /** Searches for remains and records the erasure; see {@link concludeErasure}. Heartbeats. */
-    async concludeErasure({ step }: { readonly step: StepRecord }): Promise<RecordedStep> {
-      const beat = setInterval(heartbeat, 5000);
-      try {
-        return await concludeErasure(store, step);
-      } finally {
-        clearInterval(beat);
-      }
+    /** Searches for remains and records the erasure; see {@link concludeErasure}. */
+    concludeErasure({ step }: { readonly step: StepRecord }): Promise<RecordedStep> {
+      return beating(() => concludeErasure(store, step));
     },
   };
+}
+
+const beat = 2000;
+
+/** Heartbeats while something runs: counting and searching a large account take longer than a worker may be silent. */
+async function beating<T>(work: () => Promise<T>): Promise<T> {
+  const timer = setInterval(heartbeat, beat);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+  }
 }
 
 export type Activities = ReturnType<typeof createActivities>;

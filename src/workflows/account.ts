@@ -89,7 +89,7 @@ const { recordStep, recordCreation } = proxyActivities<Activities>({
 // Erasing may take hours. It heartbeats, goes on where it stopped, and is tried again for as long as it takes.
 const { beginErasure, eraseAccountData, concludeErasure } = proxyActivities<Activities>({
   startToCloseTimeout: '7 days',
-  heartbeatTimeout: '30 seconds',
+  heartbeatTimeout: '10 seconds',
   retry: {
     initialInterval: '1 second',
     backoffCoefficient: 2,

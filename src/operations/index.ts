@@ -1,0 +1,2 @@
+/** Seeing how the system is. */
+export { checkHealth } from './health';

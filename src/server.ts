@@ -1,0 +1,60 @@
+/** The API process: answers over HTTP until it is told to stop. */
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { Client } from '@temporalio/client';
+import { createKeyring, registerKeys } from './access';
+import { createApp, registerIdempotency } from './api';
+import { readConfig } from './config';
+import { openStore, prepareStore } from './data';
+import { checkHealth } from './operations';
+import { createLog, runMain } from './process';
+import { connectLazily, openCourses } from './temporal';
+
+/** How long the database may be silent before a request is answered without it, in milliseconds. */
+const databasePatience = 4000;
+
+runMain('api', async () => {
+  const config = readConfig(process.env);
+  const log = createLog('api', config.logLevel);
+  const { region } = config;
+  const { namespace, taskQueue } = config.temporal;
+  const store = await openStore({
+    uri: config.mongodbUri,
+    region,
+    appName: 'ablauf-api',
+    socketTimeout: databasePatience,
+  });
+  const keys = registerKeys(store.connection);
+  registerIdempotency(store.connection);
+  await prepareStore(store);
+  const connection = connectLazily(config.temporal.address);
+  const client = new Client({ connection, namespace });
+  const app = createApp({
+    store,
+    courses: openCourses({ connection, client, region, taskQueue }),
+    keys: createKeyring({ model: keys, adminKey: config.adminKey, clock: () => new Date() }),
+    settings: config.settings,
+    region,
+    accountPaths: config.accountPaths,
+    clock: () => new Date(),
+    log,
+    health: () => checkHealth({ store, connection, namespace, taskQueue }),
+  });
+  const server = createServer({ requestTimeout: 60_000, headersTimeout: 10_000, keepAliveTimeout: 10_000 }, app);
+  server.listen(config.port, config.host);
+  await once(server, 'listening');
+  log.info({ host: config.host, port: config.port, region }, 'the API listens');
+  return {
+    log,
+    finished: once(server, 'error').then(([error]) => Promise.reject(error as Error)),
+    async stop() {
+      // Requests under way are finished; connections without one are closed.
+      const closed = once(server, 'close');
+      server.close();
+      server.closeIdleConnections();
+      await closed;
+      await connection.close();
+      await store.connection.close();
+    },
+  };
+});
