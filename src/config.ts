@@ -46,20 +46,47 @@ const schema = z.object({
 });
 
 /** Variables that only `npm run dev` and the embedded servers read. */
-export const developmentVariables = [
-  'ABLAUF_DATA_DIR',
-  'ABLAUF_EMBEDDED_MONGODB_PORT',
-  'ABLAUF_EMBEDDED_TEMPORAL_PORT',
-  'ABLAUF_EMBEDDED_TEMPORAL_UI_PORT',
-  'ABLAUF_OFFLINE',
-  'ABLAUF_CACHE_DIR',
-  'ABLAUF_MONGOD',
-  'ABLAUF_TEMPORAL_CLI',
-  'ABLAUF_TEMPORAL_TEST_SERVER',
-] as const;
+export const developmentVariables: Readonly<Record<string, string>> = {
+  ABLAUF_DATA_DIR: 'Folder development data is kept in; `.ablauf` when absent',
+  ABLAUF_EMBEDDED_MONGODB_PORT: 'Port of the embedded MongoDB server; 27017 when absent',
+  ABLAUF_EMBEDDED_TEMPORAL_PORT: 'Port of the embedded Temporal server; 7233 when absent',
+  ABLAUF_EMBEDDED_TEMPORAL_UI_PORT: "Port of the embedded Temporal server's Web UI; 8233 when absent",
+  ABLAUF_OFFLINE: '`1` forbids fetching servers (R28)',
+  ABLAUF_CACHE_DIR: "Folder fetched servers are kept in; the user's cache folder when absent",
+  ABLAUF_MONGOD: 'A `mongod` to use as the embedded server',
+  ABLAUF_TEMPORAL_CLI: 'A Temporal CLI to use as the embedded server',
+  ABLAUF_TEMPORAL_TEST_SERVER: 'A Temporal test server for the tests',
+};
 
 /** Every variable a process of ours reads. */
 export const configurationVariables: readonly string[] = Object.keys(schema.shape);
+
+/** A variable as documented. */
+export interface DocumentedVariable {
+  readonly name: string;
+  readonly standard: string | undefined;
+  readonly description: string;
+}
+
+/** What the documentation's table says, from the very schema the environment is checked with. */
+export function documentedVariables(): DocumentedVariable[] {
+  const standards = new Map(
+    Object.entries(schema.shape).map(([name, field]): [string, string | undefined] => {
+      const parsed = field.safeParse(undefined);
+      return [name, parsed.success ? textOf(parsed.data) : undefined];
+    }),
+  );
+  return Object.entries(schema.shape).map(([name, field]) => ({
+    name,
+    standard: standards.get(name),
+    description: field.description ?? '',
+  }));
+}
+
+function textOf(value: unknown): string {
+  if (!Array.isArray(value)) return String(value);
+  return value.map((path: unknown) => (Array.isArray(path) ? path.join('.') : String(path))).join(',');
+}
 
 /** The configuration of a process. */
 export interface Config {

@@ -1,0 +1,75 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { configurationPage, currentPage } from '../scripts/configuration-docs';
+import { ConfigError, readConfig } from '../src/config';
+
+const complete = {
+  ABLAUF_ADMIN_KEY: 'an-administrators-key',
+  LITELLM_MASTER_KEY: 'sk-master',
+  ABLAUF_MONGODB_URI: 'mongodb://127.0.0.1:27017/ablauf',
+  ABLAUF_TEMPORAL_ADDRESS: '127.0.0.1:7233',
+};
+
+function refusalOf(environment: Record<string, string>): string {
+  try {
+    readConfig(environment);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+  throw new Error('the configuration was accepted');
+}
+
+describe('readConfig', () => {
+  test('fills in the promised defaults: 14 days of grace, 30 of expiry, 7 of notice', () => {
+    expect(readConfig(complete)).toMatchObject({
+      region: 'eu-central-1',
+      port: 3000,
+      settings: { gracePeriod: 'P14D', expiryPeriod: 'P30D', notice: 'P7D', minPeriod: 'PT1M' },
+      temporal: { namespace: 'default', taskQueue: 'ablauf-eu-central-1' },
+    });
+  });
+
+  test('names every missing variable at once', () => {
+    const message = refusalOf({});
+    for (const name of Object.keys(complete)) expect(message).toContain(`${name}: is missing`);
+  });
+
+  test.each([
+    ['ABLAUF_PORT', '70000'],
+    ['ABLAUF_REGION', 'mars-north-1'],
+    ['ABLAUF_GRACE_PERIOD', 'P1M'],
+    ['ABLAUF_GRACE_PERIOD', 'PT5S'],
+    ['ABLAUF_EXPIRY_PERIOD', 'P3651D'],
+    ['ABLAUF_MONGODB_URI', 'http://127.0.0.1'],
+    ['ABLAUF_ACCOUNT_FIELD', 'metadata..org'],
+    ['ABLAUF_MIN_PERIOD', 'PT0S'],
+  ])('refuses %s=%s, naming it', (name, value) => {
+    expect(refusalOf({ ...complete, [name]: value })).toContain(name);
+  });
+
+  test('accepts periods of seconds only where ABLAUF_MIN_PERIOD allows them', () => {
+    const { settings } = readConfig({ ...complete, ABLAUF_MIN_PERIOD: 'PT1S', ABLAUF_GRACE_PERIOD: 'PT3S', ABLAUF_MIN_NOTICE: 'PT0S' });
+    expect(settings).toMatchObject({ gracePeriod: 'PT3S', notice: 'PT0S' });
+  });
+
+  test('reads secrets from files, and refuses one given twice or unreadable', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ablauf-config-'));
+    try {
+      const file = join(folder, 'key');
+      writeFileSync(file, 'from-a-file\n');
+      const { ABLAUF_ADMIN_KEY: given, ...rest } = complete;
+      expect(readConfig({ ...rest, ABLAUF_ADMIN_KEY_FILE: file }).adminKey).toBe('from-a-file');
+      expect(refusalOf({ ...rest, ABLAUF_ADMIN_KEY: given, ABLAUF_ADMIN_KEY_FILE: file })).toContain('given twice');
+      expect(refusalOf({ ...rest, ABLAUF_ADMIN_KEY_FILE: join(folder, 'none') })).toContain('cannot be read');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+test('docs/configuration.md is what the schema says (renew it with npm run docs:configuration)', () => {
+  expect(currentPage()).toBe(configurationPage());
+});
