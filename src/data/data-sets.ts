@@ -45,4 +45,4 @@ export const dataSets: readonly DataSet[] = [
 ];
 
 /** The data sets a hold may name (R9). */
-export const holdableDataSets: readonly string[] = categories;
+export const holdableDataSets: readonly string[] = [...categories];
