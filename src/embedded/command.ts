@@ -1,7 +1,9 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
+import { systemCode } from './errors';
+import { signalGroup } from './identity';
 
 /** How a command ended. */
 export interface CommandResult {
@@ -13,34 +15,48 @@ export interface CommandResult {
   missing: boolean;
 }
 
-/** Runs a command to its end, for at most `timeoutMs` milliseconds. It never rejects: a failure is part of the result. */
+/**
+ * Runs a command to its end, for at most `timeoutMs` milliseconds or until the signal aborts; then it and whatever it
+ * started are killed. It never rejects: a failure is part of the result.
+ */
 export function run(
   command: string,
   args: readonly string[],
   options: { env: NodeJS.ProcessEnv; timeoutMs: number; signal?: AbortSignal | undefined },
 ): Promise<CommandResult> {
   return new Promise((resolve) => {
-    execFile(
-      command,
-      args,
-      {
-        env: options.env,
-        timeout: options.timeoutMs,
-        killSignal: 'SIGKILL',
-        maxBuffer: 16 * 1024 * 1024,
-        windowsHide: true,
-        ...(options.signal && { signal: options.signal }),
-      },
-      (error, stdout, stderr) => {
-        const code = error === null ? 0 : error.code;
-        resolve({
-          code: typeof code === 'number' ? code : undefined,
-          stdout,
-          stderr,
-          missing: code === 'ENOENT' || code === 'EACCES',
-        });
-      },
-    );
+    const child = spawn(command, args, {
+      env: options.env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // A group of its own, to be killed as one: python3 is often a script that starts another.
+      detached: process.platform !== 'win32',
+      windowsHide: true,
+    });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    const kill = (): void => {
+      if (child.pid !== undefined) {
+        signalGroup(child.pid, 'SIGKILL');
+      }
+    };
+    const timer = setTimeout(kill, options.timeoutMs);
+    const end = (code: number | undefined, missing: boolean): void => {
+      clearTimeout(timer);
+      options.signal?.removeEventListener('abort', kill);
+      resolve({ code, stdout, stderr, missing });
+    };
+    child.once('error', (error) => {
+      end(undefined, ['ENOENT', 'EACCES'].includes(systemCode(error) ?? ''));
+    });
+    child.once('close', (code) => {
+      end(code ?? undefined, false);
+    });
+    options.signal?.addEventListener('abort', kill, { once: true });
+    if (options.signal?.aborted) {
+      kill();
+    }
   });
 }
 
