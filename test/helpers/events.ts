@@ -20,7 +20,10 @@ export function event(account: string, at: Date | string, callId: string = rando
 }
 
 /** How many records an account has, by category. */
-export async function recordCounts({ store }: Pick<System, 'store'>, account: string): Promise<Record<Category, number>> {
+export async function recordCounts(
+  { store }: Pick<System, 'store'>,
+  account: string,
+): Promise<Record<Category, number>> {
   const counts = await Promise.all(
     categories.map(async (category) => [category, await store.records[category].countDocuments({ account })] as const),
   );
