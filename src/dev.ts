@@ -146,6 +146,8 @@ async function startOwnTemporal(run: Run): Promise<RunningTemporal | undefined> 
 
 /** Starts the worker and the API, and resolves once the API says that every part answers. */
 async function startServices(run: Run, entries: { server: string; worker: string }): Promise<void> {
+  // Until then the API is asked again and again whether it is ready, and warns each time that it is not.
+  let ready = false;
   const starts: [Part, () => Promise<Child>][] = (['worker', 'API'] as const).map((part) => [
     part,
     () =>
@@ -154,7 +156,11 @@ async function startServices(run: Run, entries: { server: string; worker: string
         entry: part === 'API' ? entries.server : entries.worker,
         env: run.env,
         log: logOf(run, part.toLowerCase()),
-        report: run.print,
+        report: (line) => {
+          if (ready || part !== 'API') {
+            run.print(line);
+          }
+        },
       }),
   ]);
   const failing = new AbortController();
@@ -172,6 +178,7 @@ async function startServices(run: Run, entries: { server: string; worker: string
   } finally {
     failing.abort();
   }
+  ready = true;
   for (const [part, start, child] of children) {
     run.stops.set(part, keepRunning(part, child, start, run.print).stop);
   }
@@ -202,7 +209,7 @@ async function untilApiIsReady(run: Run, signal: AbortSignal): Promise<void> {
     } catch {
       signal.throwIfAborted();
     }
-    await sleep(100, undefined, { signal });
+    await sleep(200, undefined, { signal });
   }
   throw new Error(`Not everything answered within ${readyTimeoutMs / 1000} s; ${url} says: ${missing}`);
 }

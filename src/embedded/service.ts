@@ -22,6 +22,8 @@ export interface ServiceOptions {
  */
 export function startService(options: ServiceOptions): Promise<Child> {
   const loader = extname(options.entry) === '.ts' ? ['--import', pathToFileURL(require.resolve('tsx')).href] : [];
+  let last = '';
+  let lastAt = 0;
   return startChild({
     command: process.execPath,
     args: ['--enable-source-maps', ...loader, options.entry],
@@ -29,13 +31,18 @@ export function startService(options: ServiceOptions): Promise<Child> {
     log: options.log,
     onLine: (line) => {
       const warning = readableWarning(line);
-      if (warning !== undefined) {
+      // A warning that repeats at once says nothing new; the log has every one.
+      if (warning !== undefined && (warning !== last || Date.now() - lastAt > repeatAfterMs)) {
+        last = warning;
+        lastAt = Date.now();
         options.report(`${options.name}: ${warning}`);
       }
     },
   });
 }
 
+/** How soon a repeated warning is shown again. */
+const repeatAfterMs = 30_000;
 const warnLevel = 40;
 const errorLevel = 50;
 const maxLength = 400;
