@@ -1,0 +1,40 @@
+/** Who may do what (the table "Roles" of the contract), by what is asked. Transitions take theirs from the lifecycle's table. */
+import { roles, rolesFor, type Role } from '../lifecycle';
+
+/** The roles of everything that is not a transition of an account. */
+export const permissions = {
+  createAccount: ['admin', 'operator'],
+  /** Taking over an account in a state other than active. */
+  adoptAccount: ['admin'],
+  readAccounts: ['admin', 'operator', 'auditor', 'legal', 'customer'],
+  changeProfile: ['admin', 'operator'],
+  checkAccess: roles,
+  suspend: rolesFor('suspend'),
+  reinstate: rolesFor('reinstate'),
+  close: rolesFor('close'),
+  reopen: rolesFor('reopen'),
+  readPolicy: ['admin', 'operator', 'auditor', 'legal', 'customer'],
+  changePolicy: rolesFor('changePolicy'),
+  readHolds: ['admin', 'operator', 'auditor', 'legal'],
+  placeHold: rolesFor('placeHold'),
+  releaseHold: rolesFor('releaseHold'),
+  /** Whose view of an account includes its holds. */
+  seeHolds: ['admin', 'legal', 'auditor'],
+  readTimeline: ['admin', 'operator', 'auditor', 'legal', 'customer'],
+  ingest: ['gateway', 'admin'],
+  /** Customer content: the customer's own, and after closure the legal role's, on record (R15). Nobody else's. */
+  readRecords: ['customer', 'legal'],
+  readSettings: ['admin', 'operator', 'auditor', 'legal'],
+  changeSettings: ['admin', 'operator'],
+  /** R7: what brings an erasure nearer. */
+  shortenPeriods: ['admin'],
+  readKeys: ['admin', 'auditor'],
+  manageKeys: ['admin'],
+} as const satisfies Record<string, readonly Role[]>;
+
+export type Permission = keyof typeof permissions;
+
+/** Whether a role may do something. */
+export function may(role: Role, permission: Permission): boolean {
+  return (permissions[permission] as readonly Role[]).includes(role);
+}

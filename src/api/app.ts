@@ -1,0 +1,101 @@
+/** The API as an Express application. It listens nowhere: whoever serves it decides where, and with which timeouts. */
+import { randomUUID } from 'node:crypto';
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
+import type { Logger } from 'pino';
+import type { ApiDependencies } from './dependencies';
+import { problemOf } from './failures';
+import { registerIdempotency } from './idempotency';
+import { handlerOf } from './pipeline';
+import { notFound, Problem } from './problems';
+import { sendProblem, type Reply } from './reply';
+import type { Incoming, Route } from './route';
+import { allRoutes } from './routes';
+import { createSettingsCache } from './settings-cache';
+import type { Workshop } from './workshop';
+
+/** Everything the API answers: what is declared of each call. */
+export function routesOf(dependencies: ApiDependencies): Route[] {
+  return allRoutes(workshopOf(dependencies));
+}
+
+/** Creates the API. */
+export function createApp(dependencies: ApiDependencies): Express {
+  const workshop = workshopOf(dependencies);
+  const idempotency = registerIdempotency(workshop.store.connection);
+  const routes = allRoutes(workshop);
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.use(beginning(workshop.log) as RequestHandler);
+  for (const route of routes) {
+    app[route.method](route.path, handlerOf(route, workshop, idempotency) as unknown as RequestHandler);
+  }
+  for (const [path, allow] of methodsByPath(routes)) {
+    app.all(path, () => {
+      throw new Problem('method-not-allowed', undefined, {}, { Allow: allow });
+    });
+  }
+  app.use(() => {
+    throw notFound('there is no such path');
+  });
+  app.use(failing);
+  return app;
+}
+
+function workshopOf(dependencies: ApiDependencies): Workshop {
+  return { ...dependencies, defaults: createSettingsCache(dependencies.store, dependencies.settings) };
+}
+
+function methodsByPath(routes: readonly Route[]): Map<string, string> {
+  const paths = new Map<string, string[]>();
+  for (const { path, method } of routes) {
+    const more = method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()];
+    paths.set(path, [...(paths.get(path) ?? []), ...more]);
+  }
+  return new Map([...paths].map(([path, methods]) => [path, methods.join(', ')]));
+}
+
+const requestIdPattern = /^[A-Za-z0-9._:-]{1,128}$/;
+/** From when on a request counts as slow, in milliseconds. */
+const slow = 1000;
+
+/** What every request begins with: an id, the headers all answers carry, and a line in the log where there is something to say. */
+function beginning(log: Logger) {
+  return (request: Incoming, response: Reply, next: () => void): void => {
+    const given = request.headers['x-request-id'];
+    const requestId = typeof given === 'string' && requestIdPattern.test(given) ? given : randomUUID();
+    response.locals.requestId = requestId;
+    response.locals.started = performance.now();
+    response.setHeader('X-Request-Id', requestId);
+    response.setHeader('Cache-Control', 'no-store');
+    response.setHeader('X-Content-Type-Options', 'nosniff');
+    response.on('finish', () => logFinished(log, request, response));
+    next();
+  };
+}
+
+/** Successful quick reads go unlogged: there are thousands a second, and they say nothing. */
+function logFinished(log: Logger, request: Incoming, response: Reply): void {
+  const { statusCode: status, locals } = response;
+  const milliseconds = performance.now() - locals.started;
+  const isRead = request.method === 'GET' || request.method === 'HEAD';
+  if (isRead && status < 500 && milliseconds < slow) return;
+  // The declared path, not the one asked for: queries and ids that are none may hold what no log should.
+  const { requestId, route, actor, failure } = locals;
+  const line = { requestId, method: request.method, route, status, ms: Math.round(milliseconds), actor };
+  if (failure !== undefined) log.error({ ...line, err: failure }, 'a request broke something');
+  else if (status >= 500 || milliseconds >= slow) log.warn(line, 'a request was slow or could not be served');
+  else log.info(line, 'served');
+}
+
+// Express knows an error handler by its four parameters.
+const failing: ErrorRequestHandler = (error: unknown, _request, response, _next) => {
+  const reply = response as Reply;
+  const problem = problemOf(error, { sent: false, writing: false, abandoned: false });
+  if (problem.code === 'internal') reply.locals.failure ??= error;
+  if (reply.headersSent) {
+    reply.destroy();
+    return;
+  }
+  sendProblem(reply, problem);
+};

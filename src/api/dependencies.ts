@@ -1,0 +1,23 @@
+import type { Logger } from 'pino';
+import type { Keyring } from '../access';
+import type { Store } from '../data';
+import type { Settings } from '../lifecycle';
+import type { Courses } from '../temporal';
+
+/** What the API needs of the world. */
+export interface ApiDependencies {
+  readonly store: Store;
+  readonly courses: Courses;
+  readonly keys: Keyring;
+  /** The deployment's configured numbers. */
+  readonly settings: Settings;
+  readonly region: string;
+  /** Where a payload names its account. */
+  readonly accountPaths: readonly (readonly string[])[];
+  readonly clock: () => Date;
+  readonly log: Logger;
+  /** What stands behind the API: `ok`, or what is wrong with it. */
+  readonly health: () => Promise<Readonly<Record<string, string>>>;
+  /** How long a client waits at most for an answer, in milliseconds. @default 4800 */
+  readonly patience?: number;
+}

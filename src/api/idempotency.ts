@@ -1,0 +1,156 @@
+/**
+ * What makes a write safe to repeat: the first request with a key reserves it, and its answer is kept for a day.
+ *
+ * 1. The same key with another request is refused.
+ * 2. A finished request is answered again, word for word, but for secrets.
+ * 3. An unfinished one runs again under the same update id, draft and account id, which is safe: the account's
+ *    workflow knows the message, and what is written here is written together with its answer.
+ */
+import { hash, randomUUID } from 'node:crypto';
+import { mongo, Schema, type ClientSession, type Connection, type Model } from 'mongoose';
+import { native } from '../database';
+import { Problem } from './problems';
+
+/** An answer as it is kept. */
+export interface KeptAnswer {
+  readonly status: number;
+  /** JSON text; absent for an answer without a body. */
+  readonly body?: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+interface IdempotencyDocument extends Partial<KeptAnswer> {
+  /** SHA-256 of who asked and the key. */
+  readonly _id: string;
+  /** SHA-256 of method, path and body. */
+  readonly fingerprint: string;
+  /** The account it concerns: the key goes with it. */
+  readonly account?: string;
+  readonly reserved: Reserved;
+  readonly at: Date;
+}
+
+/** What a repeat must use again. */
+export interface Reserved {
+  readonly updateId: string;
+  readonly draftId: string;
+  /** The id of the account to be created, where none was given. */
+  readonly newAccount: string;
+}
+
+/** One try at a request. */
+export interface Attempt extends Reserved {
+  /** An earlier try may have had its effect already. */
+  readonly repeated: boolean;
+  /**
+   * Keeps the answer, in the transaction of the effect where there is one: then the effect happens once however many
+   * tries run side by side. @throws {AnsweredError} another try was first; the transaction ends without effect
+   */
+  keep(answer: KeptAnswer, session?: ClientSession): Promise<void>;
+}
+
+/** The request has been answered by another try. */
+export class AnsweredError extends Error {
+  override readonly name = 'AnsweredError';
+}
+
+const keptSeconds = 24 * 60 * 60;
+const schema = new Schema<IdempotencyDocument>(
+  {
+    _id: { type: String, required: true },
+    fingerprint: { type: String, required: true },
+    account: String,
+    reserved: { type: Schema.Types.Mixed, required: true },
+    status: Number,
+    body: String,
+    headers: Schema.Types.Mixed,
+    at: { type: Date, required: true },
+  },
+  { collection: 'idempotencyKeys', versionKey: false, minimize: false, strict: 'throw' },
+);
+schema.index({ at: 1 }, { expireAfterSeconds: keptSeconds });
+// An account's keys go with it.
+schema.index({ account: 1 }, { sparse: true });
+
+const modelName = 'IdempotencyKey';
+
+/** The keys of a database. Call it before the database is prepared, so that its indexes are made. Safe to repeat. */
+export function registerIdempotency(connection: Connection): Model<IdempotencyDocument> {
+  const known = connection.models[modelName] as Model<IdempotencyDocument> | undefined;
+  return known ?? connection.model<IdempotencyDocument>(modelName, schema);
+}
+
+/** What a request with a key says of itself. */
+export interface KeyedRequest {
+  readonly principal: string;
+  readonly key: string;
+  readonly method: string;
+  readonly path: string;
+  readonly body: unknown;
+  readonly account?: string;
+  readonly fresh: Reserved;
+  readonly now: Date;
+}
+
+export type Reservation = { readonly attempt: Attempt } | { readonly answered: KeptAnswer };
+
+/** A try without a key: nothing is kept. */
+export function unkeyed(reserved: Reserved): Attempt {
+  return { ...reserved, repeated: false, keep: () => Promise.resolve() };
+}
+
+/** Ids for a first try. @param newAccount made only where a request needs it */
+export function freshIds(newAccount: string): Reserved {
+  return { updateId: randomUUID(), draftId: randomUUID(), newAccount };
+}
+
+/** Reserves a key, or says what became of the request it was reserved for. @throws {Problem} it belongs to another request */
+export async function reserve(model: Model<IdempotencyDocument>, request: KeyedRequest): Promise<Reservation> {
+  const keys = native(model);
+  const _id = hash('sha256', `${request.principal}\n${request.key}`);
+  const fingerprint = hash('sha256', `${request.method}\n${request.path}\n${canonicalJson(request.body)}`);
+  const attempt = (reserved: Reserved, repeated: boolean): Attempt => ({
+    ...reserved,
+    repeated,
+    async keep(answer, session) {
+      const { matchedCount } = await keys.updateOne(
+        { _id, fingerprint, status: { $exists: false } },
+        { $set: { ...answer } },
+        session === undefined ? {} : { session },
+      );
+      if (matchedCount === 0 && session !== undefined) throw new AnsweredError('another try was first');
+    },
+  });
+  for (;;) {
+    const { account, fresh, now } = request;
+    try {
+      await keys.insertOne({
+        _id,
+        fingerprint,
+        ...(account === undefined ? {} : { account }),
+        reserved: fresh,
+        at: now,
+      });
+      return { attempt: attempt(fresh, false) };
+    } catch (error) {
+      if (!(error instanceof mongo.MongoServerError) || error.code !== 11000) throw error;
+    }
+    const found = await keys.findOne<IdempotencyDocument>({ _id });
+    // Its day ended between the two questions: the key is free again.
+    if (found === null) continue;
+    if (found.fingerprint !== fingerprint) {
+      throw new Problem('conflict', 'this Idempotency-Key belongs to another request');
+    }
+    const { status, body, headers = {} } = found;
+    if (status !== undefined) return { answered: { status, headers, ...(body === undefined ? {} : { body }) } };
+    return { attempt: attempt(found.reserved, true) };
+  }
+}
+
+/** JSON with the members of each object in one order. The body has passed a schema, so it is not deep. */
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) => {
+    if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner;
+    return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}

@@ -1,0 +1,6 @@
+/** The HTTP API. */
+export { createApp, routesOf } from './app';
+export type { ApiDependencies } from './dependencies';
+export { registerIdempotency } from './idempotency';
+export { problemCatalogue, type ProblemCode } from './problems';
+export type { Route } from './route';

@@ -1,0 +1,183 @@
+/**
+ * From a request to its answer, the same way for every declared call: who asks, may they, does it fit, has it been asked
+ * before, do it, keep the answer.
+ */
+import { randomBytes } from 'node:crypto';
+import { ConnectionStates } from 'mongoose';
+import type { Principal } from '../access';
+import { accountIdPattern } from '../data';
+import { readJson, readText } from './bodies';
+import { bearerOf, idempotencyKeyOf, ifMatchOf, unauthenticated } from './conditions';
+import { problemOf, type Progress } from './failures';
+import {
+  AnsweredError,
+  freshIds,
+  reserve,
+  unkeyed,
+  type Attempt,
+  type KeptAnswer,
+  type registerIdempotency,
+  type Reserved,
+} from './idempotency';
+import { inTime, standardPatience } from './patience';
+import { notFound, Problem } from './problems';
+import { send, written, type Reply } from './reply';
+import type { Call, Incoming, Route } from './route';
+import { openAccount } from './standing';
+import type { Workshop } from './workshop';
+
+type IdempotencyModel = ReturnType<typeof registerIdempotency>;
+
+export type Handler = (request: Incoming, response: Reply) => Promise<void>;
+
+/** The Express handler of a declared call. */
+export function handlerOf(route: Route, workshop: Workshop, idempotency: IdempotencyModel): Handler {
+  const isWrite = route.method !== 'get';
+  const ofAccount = route.path.startsWith('/v1/accounts/:id');
+
+  async function answer(request: Incoming, response: Reply, progress: Progress): Promise<KeptAnswer> {
+    const principal = route.roles === 'public' ? nobody : await authenticate(workshop, request);
+    response.locals.actor = principal.actor.id;
+    try {
+      if (route.roles !== 'public' && !route.roles.includes(principal.role)) {
+        throw new Problem('forbidden', `the role ${principal.role} may not do this`);
+      }
+      const call = await read(request, response, principal, progress);
+      const key = route.idempotent && isWrite ? idempotencyKeyOf(request) : undefined;
+      return key === undefined ? written(await route.handle(call)) : await answerOnce(request, call, key);
+    } catch (error) {
+      const problem = problemOf(error, progress);
+      if (problem.code === 'forbidden' && isWrite) await auditRefusal(request, response, principal);
+      if (problem.code === 'internal') response.locals.failure = error;
+      throw problem;
+    }
+  }
+
+  async function read(request: Incoming, response: Reply, principal: Principal, progress: Progress): Promise<Call> {
+    const params = route.params?.safeParse(request.params);
+    // What cannot be an id is the id of nothing.
+    if (params?.success === false) throw notFound();
+    const query = route.query?.parse(request.query);
+    const ifVersion = isWrite ? ifMatchOf(request) : undefined;
+    let body: unknown;
+    if (route.text === true) body = await readText(request, response);
+    else if (route.body !== undefined) body = route.body.parse((await readJson(request, response)) ?? {});
+    return {
+      principal,
+      params: params?.data,
+      query,
+      body,
+      requestId: response.locals.requestId,
+      attempt: isWrite ? unkeyed(newIds()) : untried,
+      progress,
+      standing: route.standing,
+      ...(ifVersion === undefined ? {} : { ifVersion }),
+    };
+  }
+
+  /** Answers a request with an `Idempotency-Key`: anew, or as it was answered before. */
+  async function answerOnce(request: Incoming, call: Call, key: string): Promise<KeptAnswer> {
+    const asked = {
+      principal: call.principal.actor.id,
+      key,
+      method: route.method,
+      path: request.path,
+      body: call.body,
+      fresh: newIds(),
+      now: workshop.clock(),
+      ...accountOf(request, call),
+    };
+    const reservation = await reserve(idempotency, asked);
+    if ('answered' in reservation) return replay(request, call, reservation.answered);
+    const { attempt } = reservation;
+    try {
+      const fresh = await route.handle({ ...call, attempt });
+      await keep(attempt, written('replay' in fresh ? { ...fresh, body: fresh.replay } : fresh));
+      return written(fresh);
+    } catch (error) {
+      if (error instanceof AnsweredError) {
+        const other = await reserve(idempotency, asked);
+        if ('answered' in other) return replay(request, call, other.answered);
+      }
+      const problem = problemOf(error, call.progress);
+      if (isFinal(problem))
+        await keep(attempt, { status: problem.status, headers: {}, body: JSON.stringify(problem.toBody()) });
+      throw error;
+    }
+  }
+
+  /** An answer given before, for somebody who may still have it. */
+  async function replay(request: Incoming, call: Call, answered: KeptAnswer): Promise<KeptAnswer> {
+    // A customer whose account is locked by now gets nothing of it, not even again; closing it is what locked it.
+    const locked = ofAccount && call.principal.role === 'customer' && route.standing === 'active';
+    if (locked) await openAccount(workshop, call, request.params['id'] ?? '');
+    return { ...answered, headers: { ...answered.headers, 'Idempotency-Replayed': 'true' } };
+  }
+
+  /** The effect is recorded; should its answer not be kept, the repeat finds it by its update id. */
+  async function keep(attempt: Attempt, answer: KeptAnswer): Promise<void> {
+    try {
+      await attempt.keep(answer);
+    } catch (error) {
+      workshop.log.warn({ err: error }, 'an answer could not be kept for its idempotency key');
+    }
+  }
+
+  function accountOf(request: Incoming, { body }: Call): { account?: string } {
+    if (ofAccount) return { account: request.params['id'] ?? '' };
+    if (typeof body !== 'object' || body === null) return {};
+    const named = 'account' in body ? body.account : 'id' in body ? body.id : undefined;
+    return typeof named === 'string' ? { account: named } : {};
+  }
+
+  /** R19: a refused attempt to change something is a key event. That it was refused must not depend on writing it down. */
+  async function auditRefusal(request: Incoming, response: Reply, { actor }: Principal): Promise<void> {
+    const account = ofAccount ? request.params['id'] : undefined;
+    const { store, clock, log } = workshop;
+    try {
+      await store.transaction((session) =>
+        store.audit.append(session, {
+          at: clock(),
+          actor,
+          action: 'auth.refused',
+          details: { method: route.method.toUpperCase(), path: route.path },
+          requestId: response.locals.requestId,
+          ...(account === undefined || !accountIdPattern.test(account) ? {} : { account }),
+        }),
+      );
+    } catch (error) {
+      log.warn({ err: error }, 'a refusal could not be audited');
+    }
+  }
+
+  const patience = workshop.patience ?? standardPatience;
+  const stillWell = route.bounded ? undefined : () => workshop.store.connection.readyState === connected;
+
+  return async (request, response) => {
+    response.locals.route = route.path;
+    const progress: Progress = { sent: false, writing: false, abandoned: false };
+    send(response, await inTime(answer(request, response, progress), progress, patience, stillWell));
+  };
+}
+
+const connected = ConnectionStates.connected;
+const nobody: Principal = { actor: { type: 'system', id: 'public' }, role: 'gateway' };
+/** Reads are repeated as often as anybody likes. */
+const untried = unkeyed({ updateId: '', draftId: '', newAccount: '' });
+
+async function authenticate({ keys }: Workshop, request: Incoming): Promise<Principal> {
+  const principal = await keys.find(bearerOf(request));
+  if (principal === undefined) throw unauthenticated('the key is not known, has expired or was revoked');
+  return principal;
+}
+
+/** A repeat gets the same no, unless it says that things may be otherwise in a moment. */
+function isFinal({ status }: Problem): boolean {
+  return status < 500 && status !== 401 && status !== 403 && status !== 429;
+}
+
+const base32 = 'abcdefghijklmnopqrstuvwxyz234567';
+
+function newIds(): Reserved {
+  return freshIds(`acct_${Array.from(randomBytes(16), (byte) => base32[byte % 32]).join('')}`);
+}

@@ -1,0 +1,72 @@
+/** The catalogue of problems (RFC 9457): every way the API says no. Clients tell them apart by code. */
+import type { Flaw } from '../lifecycle';
+
+export const problemCatalogue = {
+  validation: { status: 400, title: 'The request does not fit' },
+  'payload-too-large': { status: 413, title: 'The body is too large' },
+  'method-not-allowed': { status: 405, title: 'This path has no such method' },
+  'unsupported-media-type': { status: 415, title: 'The body is of a type that is not read here' },
+  unauthenticated: { status: 401, title: 'No valid key was shown' },
+  forbidden: { status: 403, title: 'Not allowed' },
+  'ip-not-allowed': { status: 403, title: 'Not allowed from this address' },
+  'account-suspended': { status: 403, title: 'The account is suspended' },
+  'account-expired': { status: 403, title: 'The account is closed' },
+  'not-found': { status: 404, title: 'There is no such thing' },
+  'account-erased': { status: 410, title: 'The account is erased' },
+  'wrong-region': { status: 421, title: 'This belongs to another region' },
+  conflict: { status: 409, title: 'This does not apply as things are' },
+  'precondition-failed': { status: 412, title: 'It has changed since' },
+  'rate-limited': { status: 429, title: 'Too many requests' },
+  unavailable: { status: 503, title: 'Not now; nothing happened' },
+  'outcome-unknown': { status: 504, title: 'No answer in time; it may still happen' },
+  internal: { status: 500, title: 'Something broke' },
+} as const;
+
+export type ProblemCode = keyof typeof problemCatalogue;
+
+export interface ProblemExtras {
+  readonly errors?: readonly Flaw[];
+  readonly state?: string;
+  readonly allowed?: readonly string[];
+}
+
+/** A no that is meant for the client, word for word. */
+export class Problem extends Error {
+  override readonly name = 'Problem';
+  constructor(
+    readonly code: ProblemCode,
+    readonly detail?: string,
+    readonly extras: ProblemExtras = {},
+    readonly headers: Readonly<Record<string, string>> = {},
+  ) {
+    super(detail ?? code);
+  }
+
+  get status(): number {
+    return problemCatalogue[this.code].status;
+  }
+
+  /** The body, without the members that belong to one request. */
+  toBody(): Record<string, unknown> {
+    const { status, title } = problemCatalogue[this.code];
+    return {
+      type: `/problems/${this.code}`,
+      title,
+      status,
+      code: this.code,
+      ...(this.detail === undefined ? {} : { detail: this.detail }),
+      ...this.extras,
+    };
+  }
+}
+
+/** What is wrong with a request, by path. */
+export function invalid(errors: readonly Flaw[]): Problem {
+  const [first] = errors;
+  const detail = first === undefined ? undefined : `${first.path === '' ? 'the request' : first.path}: ${first.detail}`;
+  return new Problem('validation', detail, { errors });
+}
+
+export function notFound(detail = 'there is no such thing, or it is not yours to see'): Problem {
+  return new Problem('not-found', detail);
+}

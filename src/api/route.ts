@@ -1,0 +1,89 @@
+/**
+ * Declaring what the API answers: one call, its method, path, roles and schemas in one place, so that the pipeline, the
+ * tests and the published contract read the same list.
+ */
+import type { Request } from 'express';
+import type { z } from 'zod';
+import type { Principal } from '../access';
+import type { Role } from '../lifecycle';
+import type { Progress } from './failures';
+import type { Attempt } from './idempotency';
+
+/** How much of its account's standing a customer needs for a call (R15). Staff are not asked. */
+export type Standing = 'any' | 'not-expired' | 'active';
+
+/** What a handler is given. */
+export interface Call<P = unknown, Q = unknown, B = unknown> {
+  readonly principal: Principal;
+  readonly params: P;
+  readonly query: Q;
+  readonly body: B;
+  readonly requestId: string;
+  /** The version the client saw (`If-Match`). */
+  readonly ifVersion?: number;
+  /** What makes the request safe to repeat; fresh where the client sent no key. */
+  readonly attempt: Attempt;
+  readonly progress: Progress;
+  readonly standing: Standing;
+}
+
+/** What a handler answers. */
+export interface Answer {
+  readonly status: number;
+  readonly body?: unknown;
+  /** The version the `ETag` carries. */
+  readonly version?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** What a repeat is answered with, where that may not be the whole body: a secret is shown once. */
+  readonly replay?: unknown;
+}
+
+type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
+
+interface Declaration<P, Q, B> {
+  readonly method: Method;
+  readonly path: string;
+  readonly roles: readonly Role[] | 'public';
+  /** What it does, for the published contract. */
+  readonly summary: string;
+  /** @default 'active' */
+  readonly standing?: Standing;
+  readonly params?: P;
+  readonly query?: Q;
+  /** Without a schema a body is not read. */
+  readonly body?: B;
+  /** The body is taken as text, whatever its type says, and may be large. @default false */
+  readonly text?: boolean;
+  /** Whether an `Idempotency-Key` counts. @default every method but GET */
+  readonly idempotent?: boolean;
+  /** Whether an answer is due in seconds. @default true */
+  readonly bounded?: boolean;
+}
+
+/** A declared call, its types settled. */
+export interface Route extends Declaration<z.ZodType, z.ZodType, z.ZodType> {
+  readonly standing: Standing;
+  readonly idempotent: boolean;
+  readonly bounded: boolean;
+  readonly handle: (call: Call) => Promise<Answer>;
+}
+
+type Output<S, Otherwise> = S extends z.ZodType ? z.output<S> : Otherwise;
+
+/** Declares a call. The handler sees what its schemas put out, and nothing else of the request. */
+export function route<
+  P extends z.ZodType | undefined,
+  Q extends z.ZodType | undefined,
+  B extends z.ZodType | undefined = undefined,
+>(
+  declaration: Declaration<P, Q, B> & {
+    readonly handle: (call: Call<Output<P, undefined>, Output<Q, undefined>, Output<B, undefined>>) => Promise<Answer>;
+  },
+): Route {
+  const { method, standing = 'active', idempotent = method !== 'get', bounded = true } = declaration;
+  // The pipeline parses with these very schemas before it calls the handler; the type system cannot see that.
+  return { ...declaration, standing, idempotent, bounded } as unknown as Route;
+}
+
+/** The request's own parts, before they are parsed. */
+export type Incoming = Request<Record<string, string>>;

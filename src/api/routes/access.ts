@@ -1,0 +1,28 @@
+/** Whether an account may be served (R16): asked on every request of a gateway, so it does as little as it can. */
+import { permissions } from '../../access';
+import { accessOf } from '../../lifecycle';
+import { route, type Route } from '../route';
+import { accessQuerySchema, accountParamsSchema } from '../schemas';
+import { seekAccount } from '../standing';
+import type { Workshop } from '../workshop';
+
+const needed = { projection: { region: 1, state: 1, deadline: 1, 'lifecycle.causes': 1 } } as const;
+
+export function accessRoutes(workshop: Workshop): Route[] {
+  return [
+    route({
+      method: 'get',
+      path: '/v1/accounts/:id/access',
+      roles: permissions.checkAccess,
+      standing: 'any',
+      summary: 'Says whether an account may be served.',
+      params: accountParamsSchema,
+      query: accessQuerySchema,
+      async handle(call) {
+        const { _id, state, lifecycle, deadline } = await seekAccount(workshop, call, call.params.id, needed);
+        const until = deadline === undefined ? undefined : { at: deadline.at.toISOString() };
+        return { status: 200, body: accessOf(_id, state, lifecycle.causes[0]?.reason, until) };
+      },
+    }),
+  ];
+}

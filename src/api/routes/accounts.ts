@@ -1,0 +1,222 @@
+/** Accounts: creating, finding, reading, and changing their profile. */
+import type { mongo } from 'mongoose';
+import { native } from '../../database';
+import { may, permissions } from '../../access';
+import type { AccountDocument, AccountDraft } from '../../data';
+import { allowedChanges, periodFlaws, type Flaw, type PolicyOverrides, type Settings } from '../../lifecycle';
+import { RefusedError } from '../../temporal';
+import { z } from 'zod';
+import { sending } from '../commands';
+import { pageOf, positionIn } from '../cursors';
+import { invalid, Problem } from '../problems';
+import { accountFor } from '../representation';
+import { route, type Call, type Route } from '../route';
+import {
+  accountParamsSchema,
+  accountsQuerySchema,
+  newAccountSchema,
+  noQuerySchema,
+  profileSchema,
+  type ProfileChange,
+} from '../schemas';
+import { openAccount, seekAccount } from '../standing';
+import type { Workshop } from '../workshop';
+import { write } from '../writes';
+
+type NewAccount = z.output<typeof newAccountSchema>;
+type AccountsQuery = z.output<typeof accountsQuerySchema>;
+
+export function accountRoutes(workshop: Workshop): Route[] {
+  return [
+    route({
+      method: 'get',
+      path: '/v1/accounts/:id',
+      roles: permissions.readAccounts,
+      standing: 'any',
+      summary: 'Reads an account.',
+      params: accountParamsSchema,
+      query: noQuerySchema,
+      async handle(call) {
+        const account = await seekAccount(workshop, call, call.params.id);
+        // Not awaited where it is at hand: this is the path a gateway's dashboard asks all day.
+        const defaults = workshop.defaults.current();
+        const settings = defaults instanceof Promise ? await defaults : defaults;
+        return { status: 200, body: accountFor(account, call.principal, settings), version: account.version };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/v1/accounts',
+      roles: permissions.createAccount,
+      summary: 'Creates an account, or adopts an existing one in its state.',
+      query: noQuerySchema,
+      body: newAccountSchema,
+      handle: (call) => create(workshop, call),
+    }),
+    route({
+      method: 'get',
+      path: '/v1/accounts',
+      roles: permissions.readAccounts,
+      summary: 'Lists accounts.',
+      query: accountsQuerySchema,
+      handle: (call) => list(workshop, call),
+    }),
+    route({
+      method: 'patch',
+      path: '/v1/accounts/:id',
+      roles: permissions.changeProfile,
+      summary: "Changes an account's profile.",
+      params: accountParamsSchema,
+      query: noQuerySchema,
+      body: profileSchema,
+      handle: (call) => changeProfile(workshop, call),
+    }),
+  ];
+}
+
+async function create(workshop: Workshop, call: Call<unknown, unknown, NewAccount>) {
+  const { store, courses, clock, defaults } = workshop;
+  const { body, principal, attempt, requestId } = call;
+  assertMayAdopt(call, clock());
+  const id = body.id ?? attempt.newAccount;
+  const [taken, settings] = await Promise.all([
+    native(store.accounts).findOne({ _id: id }, { projection: { _id: 1 } }),
+    defaults.current(),
+    courses.reach(),
+  ]);
+  // An earlier try may be what took it; then the account's own workflow tells the two apart, by the draft.
+  if (taken !== null && !attempt.repeated) throw idTaken();
+  const overrides = overridesOf(body, settings);
+  const draft: AccountDraft = {
+    _id: attempt.draftId,
+    account: id,
+    name: body.name,
+    email: body.email,
+    plan: body.plan,
+    locale: body.locale,
+    createdAt: clock(),
+  };
+  const drafts = native(store.drafts);
+  await drafts.replaceOne({ _id: draft._id }, draft, { upsert: true });
+  const { state = 'active', since } = body;
+  const origin = { state, overrides, ...(since === undefined ? {} : { since }) };
+  try {
+    const course = { account: id, draftId: draft._id, origin, settings, actor: principal.actor, requestId };
+    await sending(call, () => courses.create(course, attempt.updateId));
+  } catch (error) {
+    if (!(error instanceof RefusedError)) throw error;
+    await drafts.deleteOne({ _id: draft._id });
+    throw error.refusal.code === 'conflict' ? idTaken() : error;
+  }
+  // Where an earlier try made the account, this try's draft is left over.
+  if (attempt.repeated) await drafts.deleteOne({ _id: draft._id });
+  const account = await seekAccount(workshop, call, id);
+  return {
+    status: 201,
+    body: accountFor(account, principal, settings),
+    version: account.version,
+    headers: { Location: `/v1/accounts/${id}` },
+  };
+}
+
+function idTaken(): Problem {
+  return new Problem('conflict', 'the id is taken, and ids are never reused');
+}
+
+function assertMayAdopt({ body, principal }: Call<unknown, unknown, NewAccount>, now: Date): void {
+  if (body.state === undefined && body.since === undefined) return;
+  if (!may(principal.role, 'adoptAccount'))
+    throw new Problem('forbidden', 'adopting an account in a state needs an administrator');
+  if (body.since !== undefined && Date.parse(body.since) > now.getTime()) {
+    throw invalid([{ path: 'since', detail: 'must not lie in the future' }]);
+  }
+}
+
+function overridesOf({ policy = {}, plan }: NewAccount, { minPeriod }: Settings): PolicyOverrides {
+  const { gracePeriod, expiryPeriod, activeRetentionDays } = policy;
+  const flaws: Flaw[] = [];
+  for (const [name, length] of Object.entries({ gracePeriod, expiryPeriod })) {
+    if (typeof length === 'string') flaws.push(...periodFlaws(`policy.${name}`, length, minPeriod));
+  }
+  if (flaws.length > 0) throw invalid(flaws);
+  if (typeof activeRetentionDays === 'number' && plan !== 'enterprise') {
+    throw new Problem('conflict', 'active-data retention is for enterprise accounts (R11)');
+  }
+  return {
+    ...(typeof gracePeriod === 'string' ? { gracePeriod } : {}),
+    ...(typeof expiryPeriod === 'string' ? { expiryPeriod } : {}),
+    ...(typeof activeRetentionDays === 'number' ? { activeRetentionDays } : {}),
+  };
+}
+
+const listName = 'accounts';
+
+async function list(workshop: Workshop, call: Call<unknown, AccountsQuery>) {
+  const { store, defaults } = workshop;
+  const { query, principal } = call;
+  const own = principal.role === 'customer' ? (principal.account ?? '') : undefined;
+  if (own !== undefined) await openAccount(workshop, call, own);
+  const after = positionIn(listName, query.cursor, z.tuple([z.string()]));
+  const filters: mongo.Filter<AccountDocument>[] = [
+    ...(own === undefined ? [] : [{ _id: own }]),
+    ...(after === undefined ? [] : [{ _id: { $gt: after[0] } }]),
+    ...(query.state === undefined ? [] : [{ state: query.state }]),
+    ...(query.plan === undefined ? [] : [{ plan: query.plan }]),
+    ...(query.dueBefore === undefined ? [] : [{ 'deadline.at': { $lt: query.dueBefore } }]),
+    ...(query.q === undefined ? [] : [searchFor(query.q)]),
+  ];
+  const [accounts, settings] = await Promise.all([
+    native(store.accounts)
+      .find<AccountDocument>(filters.length === 0 ? {} : { $and: filters })
+      .sort({ _id: 1 })
+      .limit(query.limit + 1)
+      .toArray(),
+    defaults.current(),
+  ]);
+  const represent = (account: AccountDocument) => accountFor(account, principal, settings);
+  return { status: 200, body: pageOf(accounts, query.limit, listName, ({ _id }) => [_id], represent) };
+}
+
+/** An id that begins so, or exactly this name or e-mail. `~` sorts behind everything an id may hold. */
+function searchFor(q: string): mongo.Filter<AccountDocument> {
+  return { $or: [{ _id: { $gte: q, $lt: `${q}~` } }, { name: q }, { email: q }] };
+}
+
+async function changeProfile(workshop: Workshop, call: Call<{ id: string }, unknown, ProfileChange>) {
+  const { store } = workshop;
+  const { params, body, principal, ifVersion } = call;
+  const settings = await workshop.defaults.current();
+  return write(workshop, call, async (session) => {
+    const account = await openAccount(workshop, call, params.id, session);
+    if (account.erasing !== undefined) {
+      const { state, lifecycle } = account;
+      throw new Problem('conflict', 'the account is being erased', { state, allowed: allowedChanges(lifecycle) });
+    }
+    if (ifVersion !== undefined && account.version !== ifVersion) {
+      throw new Problem('precondition-failed', `the account is at version ${account.version}, not ${ifVersion}`);
+    }
+    const names = (['name', 'email', 'plan', 'locale'] as const).filter(
+      (name) => body[name] !== undefined && body[name] !== account[name],
+    );
+    if (names.length === 0) return { answer: answerWith(account) };
+    const set = Object.fromEntries(names.map((name) => [name, body[name]]));
+    const version = account.version + 1;
+    await native(store.accounts).updateOne({ _id: params.id }, { $set: { ...set, version } }, { session });
+    return {
+      answer: answerWith({ ...account, ...set, version }),
+      entry: {
+        action: 'account.updated',
+        account: params.id,
+        // The names of what changed, never the values: those are personal.
+        details: {
+          fields: names,
+          ...(names.includes('plan') ? { plan: { before: account.plan, after: body.plan } } : {}),
+        },
+      },
+    };
+  });
+
+  function answerWith(account: AccountDocument) {
+    return { status: 200, body: accountFor(account, principal, settings), version: account.version };
+  }
+}

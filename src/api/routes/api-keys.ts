@@ -1,0 +1,129 @@
+/** Keys for the API. A key is shown once, when it is made; what is stored cannot be turned back into it. */
+import { randomBytes } from 'node:crypto';
+import type { ClientSession } from 'mongoose';
+import { z } from 'zod';
+import { native } from '../../database';
+import { hashOf, newKey, permissions, registerKeys, type ApiKeyDocument } from '../../access';
+import { pageOf, positionIn } from '../cursors';
+import { invalid, notFound, Problem } from '../problems';
+import { route, type Call, type Route } from '../route';
+import { keyParamsSchema, newKeySchema, noQuerySchema, pageSchema } from '../schemas';
+import { openAccount } from '../standing';
+import type { Workshop } from '../workshop';
+import { write } from '../writes';
+
+type NewKey = z.output<typeof newKeySchema>;
+const listName = 'api-keys';
+
+export function keyRoutes(workshop: Workshop): Route[] {
+  const { store, keys: keyring, clock } = workshop;
+  const keys = native(registerKeys(store.connection));
+  return [
+    route({
+      method: 'get',
+      path: '/v1/api-keys',
+      roles: permissions.readKeys,
+      summary: 'Lists keys, without what opens anything.',
+      query: pageSchema,
+      async handle({ query }) {
+        const after = positionIn(listName, query.cursor, z.tuple([z.string()]));
+        const documents = await keys
+          .find<ApiKeyDocument>(after === undefined ? {} : { _id: { $gt: after[0] } })
+          .sort({ _id: 1 })
+          .limit(query.limit + 1)
+          .toArray();
+        return { status: 200, body: pageOf(documents, query.limit, listName, ({ _id }) => [_id], keyFor) };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/v1/api-keys',
+      roles: permissions.manageKeys,
+      summary: 'Makes a key and shows it this once.',
+      query: noQuerySchema,
+      body: newKeySchema,
+      handle: create,
+    }),
+    route({
+      method: 'delete',
+      path: '/v1/api-keys/:id',
+      roles: permissions.manageKeys,
+      summary: 'Revokes a key.',
+      params: keyParamsSchema,
+      query: noQuerySchema,
+      async handle(call) {
+        const { id } = call.params;
+        let hash: string | undefined;
+        const answer = await write(workshop, call, async (session) => {
+          const found = await keys.findOne<ApiKeyDocument>({ _id: id }, { session });
+          if (found === null) throw notFound('there is no such key');
+          hash = found.hash;
+          if (found.revokedAt !== undefined) return { answer: { status: 204 } };
+          await keys.updateOne({ _id: id }, { $set: { revokedAt: clock() } }, { session });
+          return { answer: { status: 204 }, entry: { action: 'key.revoked', ...subjectOf(found) } };
+        });
+        if (hash !== undefined) keyring.forget(hash);
+        return answer;
+      },
+    }),
+  ];
+
+  async function create(call: Call<unknown, unknown, NewKey>) {
+    const { name, role, account, expiresAt } = call.body;
+    const now = clock();
+    if (expiresAt !== undefined && expiresAt <= now)
+      throw invalid([{ path: 'expiresAt', detail: 'must lie in the future' }]);
+    const key = newKey();
+    const document: ApiKeyDocument = {
+      _id: `key_${randomBytes(12).toString('hex')}`,
+      ...(name === undefined ? {} : { name }),
+      role,
+      ...(account === undefined ? {} : { account }),
+      hash: hashOf(key),
+      createdAt: now,
+      createdBy: call.principal.actor.id,
+      ...(expiresAt === undefined ? {} : { expiresAt }),
+    };
+    const answer = await write(workshop, call, async (session) => {
+      if (account !== undefined) await assertLives(call, account, session);
+      await keys.insertOne(document, { session });
+      const shown = keyFor(document);
+      return {
+        answer: { status: 201, body: { ...shown, key }, replay: shown },
+        entry: { action: 'key.created', ...subjectOf(document) },
+      };
+    });
+    // Somebody may have tried it before it was one.
+    keyring.forget(document.hash);
+    return answer;
+  }
+
+  /** A key made while its account is being erased would outlive it: passing the gate makes the two a conflict. */
+  async function assertLives({ principal, standing }: Call, account: string, session: ClientSession): Promise<void> {
+    await openAccount(workshop, { principal, standing }, account, session);
+    const { matchedCount } = await native(store.gates).updateOne(
+      { _id: account, open: true },
+      { $inc: { passed: 1 } },
+      { session },
+    );
+    if (matchedCount === 0) throw new Problem('conflict', 'the account is being erased');
+  }
+}
+
+function subjectOf({ _id, role, account, expiresAt }: ApiKeyDocument) {
+  const details = { key: _id, role, ...(expiresAt === undefined ? {} : { expiresAt: expiresAt.toISOString() }) };
+  return { details, ...(account === undefined ? {} : { account }) };
+}
+
+function keyFor({ _id, name, role, account, createdAt, createdBy, expiresAt, revokedAt }: ApiKeyDocument) {
+  return {
+    id: _id,
+    ...(name === undefined ? {} : { name }),
+    role,
+    ...(account === undefined ? {} : { account }),
+    createdAt: createdAt.toISOString(),
+    createdBy,
+    ...(expiresAt === undefined ? {} : { expiresAt: expiresAt.toISOString() }),
+    ...(revokedAt === undefined ? {} : { revokedAt: revokedAt.toISOString() }),
+  };
+}

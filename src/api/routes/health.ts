@@ -1,0 +1,46 @@
+/** Whether the process serves, and whether what it needs is there. */
+import { route, type Route } from '../route';
+import type { Workshop } from '../workshop';
+
+/** How long the checks may take, in milliseconds. */
+const patience = 3000;
+
+export function healthRoutes({ health }: Workshop): Route[] {
+  return [
+    route({
+      method: 'get',
+      path: '/healthz',
+      roles: 'public',
+      summary: 'Says that the process serves.',
+      handle: () => Promise.resolve({ status: 200, body: { status: 'ok' } }),
+    }),
+    route({
+      method: 'get',
+      path: '/readyz',
+      roles: 'public',
+      summary: 'Says whether everything behind it answers.',
+      async handle() {
+        const checks = await inTime(health());
+        const ready = Object.values(checks).every((check) => check === 'ok');
+        return { status: ready ? 200 : 503, body: { status: ready ? 'ok' : 'unavailable', checks } };
+      },
+    }),
+  ];
+}
+
+const unknown = { mongodb: 'unknown', temporal: 'unknown', worker: 'unknown' };
+
+/** The checks, or that nothing is known when they take too long or fail themselves. */
+async function inTime(checks: Promise<Readonly<Record<string, string>>>): Promise<Readonly<Record<string, string>>> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<typeof unknown>((resolve) => {
+    timer = setTimeout(() => resolve(unknown), patience);
+  });
+  try {
+    return await Promise.race([checks, late]);
+  } catch {
+    return unknown;
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,30 @@
+/** Everything the API answers, as one list. What is asked most stands first: Express looks from the top. */
+import type { Route } from '../route';
+import type { Workshop } from '../workshop';
+import { accessRoutes } from './access';
+import { accountRoutes } from './accounts';
+import { keyRoutes } from './api-keys';
+import { healthRoutes } from './health';
+import { holdRoutes } from './holds';
+import { ingestRoutes } from './ingest';
+import { policyRoutes } from './policy';
+import { recordRoutes } from './records';
+import { settingsRoutes } from './settings';
+import { timelineRoutes } from './timeline';
+import { transitionRoutes } from './transitions';
+
+export function allRoutes(workshop: Workshop): Route[] {
+  return [
+    ...accessRoutes(workshop),
+    ...accountRoutes(workshop),
+    ...ingestRoutes(workshop),
+    ...transitionRoutes(workshop),
+    ...policyRoutes(workshop),
+    ...holdRoutes(workshop),
+    ...timelineRoutes(workshop),
+    ...recordRoutes(workshop),
+    ...settingsRoutes(workshop),
+    ...keyRoutes(workshop),
+    ...healthRoutes(workshop),
+  ];
+}

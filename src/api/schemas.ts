@@ -1,0 +1,99 @@
+/**
+ * What requests may hold, as schemas: validation, types and the published contract come from them. Messages to accounts
+ * have theirs in the lifecycle, because a message sent by hand is judged by the same.
+ */
+import { z } from 'zod';
+import { accountIdPattern, categories } from '../data';
+import { accountStates, changePolicySchema, durationSchema, instantSchema, plans, roles } from '../lifecycle';
+
+export {
+  changePolicySchema,
+  closeSchema,
+  placeHoldSchema,
+  reinstateSchema,
+  reopenSchema,
+  suspendSchema,
+} from '../lifecycle';
+
+const accountId = z.string().regex(accountIdPattern, 'must be 1–64 of A–Z a–z 0–9 . _ -');
+const instant = instantSchema.transform((text) => new Date(text));
+const name = z.string().trim().min(1).max(200);
+const email = z.email().max(254);
+const locales = ['en', 'de'] as const;
+
+const numeric = z
+  .string()
+  .regex(/^\d{1,4}$/, 'must be a whole number')
+  .transform(Number);
+const limit = numeric.pipe(z.int().min(1).max(1000)).default(50);
+const cursor = z.string().min(1).max(2048).optional();
+/** One page of a list. */
+export const pageSchema = z.strictObject({ limit, cursor });
+
+export const noQuerySchema = z.strictObject({});
+export const accountParamsSchema = z.strictObject({ id: accountId });
+export const holdParamsSchema = z.strictObject({ id: accountId, holdId: z.string().min(1).max(64) });
+export const keyParamsSchema = z.strictObject({ id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/) });
+
+export const newAccountSchema = z.strictObject({
+  id: accountId.optional(),
+  name,
+  email,
+  plan: z.enum(plans),
+  locale: z.enum(locales).default('en'),
+  policy: changePolicySchema.omit({ confirm: true }).optional(),
+  state: z.enum(['active', 'suspended', 'expired']).optional(),
+  since: instantSchema.optional(),
+});
+
+export const profileSchema = z
+  .strictObject({
+    name: name.optional(),
+    email: email.optional(),
+    plan: z.enum(plans).optional(),
+    locale: z.enum(locales).optional(),
+  })
+  .refine((body) => Object.keys(body).length > 0, 'name at least one of name, email, plan, locale');
+export type ProfileChange = z.output<typeof profileSchema>;
+
+export const accountsQuerySchema = pageSchema.extend({
+  state: z.enum(accountStates).optional(),
+  plan: z.enum(plans).optional(),
+  q: z.string().min(1).max(254).optional(),
+  dueBefore: instant.optional(),
+});
+
+export const accessQuerySchema = z.strictObject({
+  ip: z.union([z.ipv4(), z.ipv6()], 'must be an IPv4 or IPv6 address').optional(),
+});
+
+/** What can be changed of the deployment's defaults; a member that is left out returns to the configured value. */
+export const settingsSchema = z.strictObject({
+  gracePeriod: durationSchema.nullable().optional(),
+  expiryPeriod: durationSchema.nullable().optional(),
+});
+
+export const recordsQuerySchema = pageSchema.extend({
+  category: z.enum(categories).optional(),
+  from: instant.optional(),
+  to: instant.optional(),
+});
+
+export const newKeySchema = z
+  .strictObject({
+    name: name.optional(),
+    role: z.enum(roles),
+    account: accountId.optional(),
+    expiresAt: instant.optional(),
+  })
+  .superRefine((body, context) => {
+    if (body.role === 'customer' && body.account === undefined) {
+      context.addIssue({ code: 'custom', path: ['account'], message: 'a customer key names its account' });
+    }
+    if (body.role !== 'customer' && body.account !== undefined) {
+      context.addIssue({ code: 'custom', path: ['account'], message: 'only a customer key names an account' });
+    }
+  });
+
+/** LiteLLM's callback: read item by item, so that one broken item does not cost its neighbours. */
+export const ingestSchema = z.string();

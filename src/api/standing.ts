@@ -1,0 +1,67 @@
+/** Opening an account for a call: is it there, is it ours, and may this caller see it as it stands (R15, R25). */
+import type { ClientSession } from 'mongoose';
+import { native } from '../database';
+import type { AccountDocument } from '../data';
+import type { Principal } from '../access';
+import { wrongRegion } from './failures';
+import { notFound, Problem } from './problems';
+import type { Standing } from './route';
+import type { Workshop } from './workshop';
+
+/** What is asked about a caller before an account is opened for them. */
+export interface Visit {
+  readonly principal: Principal;
+  readonly standing: Standing;
+}
+
+/**
+ * The account, for this caller.
+ *
+ * @throws {Problem} `not-found` also where it is somebody else's, `wrong-region`, `account-erased`, and for its own
+ * customer `account-suspended` and `account-expired`
+ */
+export async function openAccount(
+  workshop: Workshop,
+  visit: Visit,
+  id: string,
+  session?: ClientSession,
+): Promise<AccountDocument> {
+  const account = await seekAccount(workshop, visit, id, session === undefined ? {} : { session });
+  if (account.state === 'erased') throw new Problem('account-erased', 'the account is erased and never comes back');
+  return account;
+}
+
+/** {@link openAccount}, erased accounts included. A projection names the fields needed, `state` and `region` among them. */
+export async function seekAccount(
+  { store, region }: Workshop,
+  visit: Visit,
+  id: string,
+  options: { readonly projection?: Readonly<Record<string, 1>>; readonly session?: ClientSession } = {},
+): Promise<AccountDocument> {
+  assertOwn(visit.principal, id);
+  const account = await native(store.accounts).findOne<AccountDocument>({ _id: id }, options);
+  if (account === null) throw noAccount();
+  if (account.region !== region) throw wrongRegion();
+  if (visit.principal.role === 'customer') assertStanding(account, visit.standing);
+  return account;
+}
+
+/** A customer's only account is its own; another's is as unknown as one that never was. @throws {Problem} */
+export function assertOwn(principal: Principal, id: string): void {
+  if (principal.role === 'customer' && principal.account !== id) throw noAccount();
+}
+
+function noAccount(): Problem {
+  return notFound('there is no such account');
+}
+
+function assertStanding({ state }: Pick<AccountDocument, 'state'>, standing: Standing): void {
+  if (standing === 'any') return;
+  if (state === 'suspended' && standing === 'active') {
+    throw new Problem(
+      'account-suspended',
+      'the account is suspended; its state, the cause and the way out are all there is',
+    );
+  }
+  if (state === 'expired') throw new Problem('account-expired', 'the account is closed');
+}
