@@ -33,9 +33,6 @@ async function main(): Promise<void> {
     });
     try {
       const page = await browser.newPage({ viewport: { width: 1500, height: 900 }, deviceScaleFactor: 1 });
-      await page.addInitScript(() => {
-        localStorage.setItem('dark mode', 'false');
-      });
       await takeList(page, system);
       await takeTimeline(page, system, erased);
     } finally {

@@ -16,19 +16,11 @@ import {
   requireFreePorts,
   type RunningMongodb,
   type RunningTemporal,
-  type SearchAttributeType,
   startMongodb,
   startService,
   startTemporal,
 } from './embedded';
-
-const searchAttributes: Record<string, SearchAttributeType> = {
-  AccountId: 'Keyword',
-  AccountState: 'Keyword',
-  NextAction: 'Keyword',
-  DeadlineAt: 'Datetime',
-  HoldCount: 'Int',
-};
+import { searchAttributeTypes } from './workflows';
 
 /** From the start of the API and the worker until every part answers; a worker started from source bundles the workflows first. */
 const readyTimeoutMs = 120_000;
@@ -133,7 +125,7 @@ async function startOwnTemporal(run: Run): Promise<RunningTemporal | undefined> 
       port: run.settings.temporalPort,
       uiPort: run.settings.temporalUiPort,
       namespace: run.settings.namespace,
-      searchAttributes,
+      searchAttributes: searchAttributeTypes,
       env: run.env,
       log: logOf(run, 'temporal'),
       onProgress: run.print,
