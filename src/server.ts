@@ -6,7 +6,7 @@ import { createKeyring, registerKeys } from './access';
 import { createApp, registerIdempotency } from './api';
 import { readConfig } from './config';
 import { openStore, prepareStore } from './data';
-import { checkHealth } from './operations';
+import { checkHealth, serveMetrics } from './operations';
 import { createLog, runMain } from './process';
 import { connectLazily, openCourses } from './temporal';
 
@@ -43,6 +43,7 @@ runMain('api', async () => {
   const server = createServer({ requestTimeout: 60_000, headersTimeout: 10_000, keepAliveTimeout: 10_000 }, app);
   server.listen(config.port, config.host);
   await once(server, 'listening');
+  const management = await serveMetrics(config.host, config.managementPort);
   log.info({ host: config.host, port: config.port, region }, 'the API listens');
   return {
     log,
@@ -53,6 +54,7 @@ runMain('api', async () => {
       server.close();
       server.closeIdleConnections();
       await closed;
+      management.close();
       await connection.close();
       await store.connection.close();
     },

@@ -33,5 +33,7 @@ export async function createAccountWorker(options: AccountWorkerOptions): Promis
     shutdownGraceTime: '10 seconds',
     shutdownForceTime: '15 seconds',
     maxHeartbeatThrottleInterval: '1 second',
+    // Work meant for a worker that died is offered to the others after this, within the time a caller waits.
+    stickyQueueScheduleToStartTimeout: '1 second',
   });
 }
