@@ -1,0 +1,114 @@
+/** The API on the real system, spoken to over real HTTP. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import pino from 'pino';
+import { createKeyring, registerKeys } from '../../src/access';
+import { createApp, registerIdempotency, routesOf, type ApiDependencies, type Route } from '../../src/api';
+import { prepareStore } from '../../src/data';
+import type { Role } from '../../src/lifecycle';
+import { region, startSystem, type System, type SystemOptions } from './system';
+
+export const adminKey = 'an-administrator-of-tests';
+
+/** An answer, its body read. */
+export interface Answered {
+  readonly status: number;
+  readonly headers: Headers;
+  // What came over the wire is not typed; each test says what it expects of it.
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly text: string;
+}
+
+export interface Asked {
+  readonly key?: string | null;
+  readonly body?: unknown;
+  readonly raw?: string | Buffer;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface Api {
+  readonly system: System;
+  readonly url: string;
+  readonly routes: readonly Route[];
+  /** Lines the API logged. */
+  readonly logged: string[];
+  ask(method: string, path: string, asked?: Asked): Promise<Answered>;
+  /** Makes a key. */
+  keyFor(role: Role, account?: string): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** Starts it. The administrator's key is used where a request names none; `null` sends none. */
+export async function startApi(
+  options: SystemOptions & { readonly dependencies?: (given: ApiDependencies) => ApiDependencies } = {},
+): Promise<Api> {
+  const system = await startSystem(options);
+  const { store } = system;
+  const model = registerKeys(store.connection);
+  registerIdempotency(store.connection);
+  await prepareStore(store);
+  const clock = () => new Date();
+  const logged: string[] = [];
+  const given: ApiDependencies = {
+    store,
+    courses: system.courses,
+    keys: createKeyring({ model, adminKey, clock }),
+    settings: system.settings,
+    region,
+    accountPaths: [['metadata', 'user_api_key_org_id']],
+    clock,
+    log: pino({ level: 'info' }, { write: (line: string) => logged.push(line) }),
+    health: () => Promise.resolve({ mongodb: 'ok', temporal: 'ok', worker: 'ok' }),
+    patience: 20_000,
+  };
+  const dependencies = options.dependencies?.(given) ?? given;
+  const server = await listen(createServer(createApp(dependencies)));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+  async function ask(
+    method: string,
+    path: string,
+    { key = adminKey, body, raw, headers = {} }: Asked = {},
+  ): Promise<Answered> {
+    const response = await fetch(`${url}${path}`, {
+      method,
+      headers: {
+        ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(raw !== undefined ? { body: raw } : body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const isJson = response.headers.get('content-type')?.includes('json') === true;
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: isJson && text !== '' ? (JSON.parse(text) as Record<string, unknown>) : {},
+      text,
+    };
+  }
+
+  return {
+    system,
+    url,
+    routes: routesOf(dependencies),
+    logged,
+    ask,
+    async keyFor(role, account) {
+      const made = await ask('POST', '/v1/api-keys', { body: { role, ...(account === undefined ? {} : { account }) } });
+      if (made.status !== 201) throw new Error(`no key was made: ${made.text}`);
+      return String(made.body['key']);
+    },
+    async stop() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await system.stop();
+    },
+  };
+}
+
+/** Listens on a free port. */
+export function listen(server: Server): Promise<Server> {
+  return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
+}
