@@ -1,0 +1,107 @@
+/** Taking in full batches of LiteLLM's, against `insertMany` of the very documents that are stored in the end. */
+import { categories, ingest, splitItems, type RecordDocument, type Store } from '../src/data';
+import { liteLlmCall } from '../scripts/support/traffic';
+import { summaryOf, type Figure } from './figures';
+import { byTurns, timed, type Benchmark } from './harness';
+import { startApi } from './service';
+import { addAccounts, dropStore, freshStore } from './stores';
+
+const batchSize = 512;
+const batchesPerTurn = 4;
+const turns = 7;
+const accounts = Array.from({ length: 20 }, (_, index) => `acct-ingest-${index}`);
+const accountPaths = [['metadata', 'user_api_key_org_id']];
+
+/** The documents of one batch, by collection. */
+type Stored = readonly (readonly [collection: string, documents: RecordDocument[]])[];
+
+/** A turn's work, for either side: request bodies, their items, and what is stored of them. */
+interface Load {
+  readonly bodies: readonly string[];
+  readonly items: readonly (readonly unknown[])[];
+  readonly stored: readonly Stored[];
+}
+
+export const ingesting: Benchmark = {
+  name: 'ingest',
+  async run(ground, say) {
+    const store = await freshStore(ground, 'ingest');
+    const template = await freshStore(ground, 'ingest_template');
+    const raw = await freshStore(ground, 'ingest_raw');
+    await Promise.all([store, template].map((each) => addAccounts(each, accounts)));
+    const api = await startApi(ground, 'ingest');
+    const ways: readonly (readonly [title: string, take: (load: Load, batch: number) => Promise<unknown>])[] = [
+      ['of parsed items', (load, batch) => ingest(store, load.items[batch] ?? [], accountPaths)],
+      ['from the text of a body', (load, batch) => ingest(store, splitItems(load.bodies[batch] ?? ''), accountPaths)],
+      ['posted to the API', (load, batch) => api.post('/v1/ingest/litellm', load.bodies[batch] ?? '')],
+    ];
+    const figures: Figure[] = [];
+    for (const [title, take] of ways) {
+      say(title);
+      let load: Load = { bodies: [], items: [], stored: [] };
+      let prepared = NaN;
+      const prepare = async (turn: number) => {
+        if (prepared !== turn) load = await makeLoad(template);
+        prepared = turn;
+      };
+      const pairs = await byTurns(
+        async (turn) => {
+          await prepare(turn);
+          return timed(async () => {
+            for (let batch = 0; batch < batchesPerTurn; batch += 1) assertTaken(await take(load, batch));
+          });
+        },
+        async (turn) => {
+          await prepare(turn);
+          return timed(async () => {
+            for (const batch of load.stored) await insertRaw(raw, batch);
+          });
+        },
+        { turns },
+      );
+      const rate = (batchSize * batchesPerTurn * 1000) / summaryOf(pairs.map(({ ours }) => ours)).median;
+      figures.push({
+        name: `Ingest ${title}, rate to raw \`insertMany\``,
+        values: pairs.map(({ ours, theirs }) => theirs / ours),
+        target: { atLeast: 0.6 },
+        remark: `${rate.toFixed(0)} events a second`,
+      });
+    }
+    await api.stop();
+    await Promise.all([store, template, raw].map(dropStore));
+    return figures;
+  },
+};
+
+function assertTaken(result: unknown): void {
+  const accepted = typeof result === 'object' && result !== null && 'accepted' in result ? result.accepted : undefined;
+  if (accepted !== batchSize) throw new Error(`${JSON.stringify(result)}: not all of ${batchSize} events were taken`);
+}
+
+/** Makes events nobody has seen yet, and finds out what is stored of them by storing them elsewhere first. */
+async function makeLoad(template: Store): Promise<Load> {
+  const items = Array.from({ length: batchesPerTurn }, () =>
+    Array.from({ length: batchSize }, (_, index) => liteLlmCall({ account: accounts[index % accounts.length] ?? '' })),
+  );
+  const stored: Stored[] = [];
+  for (const batch of items) {
+    await Promise.all(categories.map((category) => template.records[category].collection.deleteMany({})));
+    await ingest(template, batch, accountPaths);
+    stored.push(
+      await Promise.all(
+        categories.map(
+          async (category) =>
+            [category, (await template.records[category].find().lean().exec()) as RecordDocument[]] as const,
+        ),
+      ),
+    );
+  }
+  return { items, bodies: items.map((batch) => JSON.stringify(batch)), stored };
+}
+
+async function insertRaw(store: Store, batch: Stored): Promise<void> {
+  const database = store.connection.getClient().db(store.connection.name);
+  for (const [collection, documents] of batch) {
+    await database.collection<RecordDocument>(collection).insertMany(documents);
+  }
+}

@@ -1,0 +1,42 @@
+/** A worker as production runs it, that tells how much memory it takes when asked. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
+import { createActivities } from '../../src/activities';
+import { openStore } from '../../src/data';
+import { createAccountWorker } from '../../src/temporal';
+import { region, settings } from '../stores';
+
+async function main(): Promise<void> {
+  Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
+  const store = await openStore({ uri: process.env['BENCH_MONGODB'] ?? '', region });
+  const connection = await NativeConnection.connect({ address: process.env['BENCH_TEMPORAL'] ?? '' });
+  const worker = await createAccountWorker({
+    connection,
+    namespace: 'default',
+    taskQueue: process.env['BENCH_TASK_QUEUE'] ?? '',
+    activities: createActivities({ store, settings, now: () => Promise.resolve(new Date()) }),
+    bundle: { codePath: process.env['BENCH_BUNDLE'] ?? '' },
+  });
+  const running = worker.run();
+  process.on('message', () => {
+    void settledMemory().then((bytes) => process.send?.(bytes));
+  });
+  process.once('SIGTERM', () => {
+    worker.shutdown();
+    void running.finally(() => process.exit(0));
+  });
+  process.send?.('ready');
+  await running;
+}
+
+/** Memory once everything that can go has gone: needs `--expose-gc`. */
+async function settledMemory(): Promise<number> {
+  for (let round = 0; round < 5; round += 1) {
+    globalThis.gc?.();
+    await pause(200);
+  }
+  return process.memoryUsage.rss();
+}
+
+process.on('disconnect', () => process.exit(0));
+void main();

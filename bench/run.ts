@@ -1,0 +1,81 @@
+/**
+ * `npm run bench [-- NAME…] [-- --write]`: measures what the specification promises of speed and size, each as a ratio
+ * to the plainest thing that does the same work, within one run on one machine.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+import { resolveTimeSkippingServer, startTestServers } from '../src/embedded';
+import { searchAttributeTypes } from '../src/workflows';
+import { command } from './command';
+import { erase } from './erase';
+import { meets, tableOf, type Figure } from './figures';
+import type { Benchmark, Ground } from './harness';
+import { ingesting } from './ingest';
+import { life } from './life';
+import { reads } from './reads';
+import { writeReport } from './report';
+import { sleeping } from './sleeping';
+
+const benchmarks: readonly Benchmark[] = [reads, erase, ingesting, command, life, sleeping];
+
+async function main(options: readonly string[]): Promise<void> {
+  const names = options.filter((option) => !option.startsWith('--'));
+  const unknown = names.filter((name) => !benchmarks.some((benchmark) => benchmark.name === name));
+  if (unknown.length > 0) {
+    throw new Error(
+      `there is no benchmark ${unknown.join(', ')}; there are ${benchmarks.map(({ name }) => name).join(', ')}`,
+    );
+  }
+  const chosen = benchmarks.filter(({ name }) => names.length === 0 || names.includes(name));
+  const say = (text: string) => process.stderr.write(`${text}\n`);
+  const started = performance.now();
+  const figures: Figure[] = [];
+  const servers = await startTestServers({ searchAttributes: searchAttributeTypes, onProgress: say });
+  const folder = await mkdtemp(join(tmpdir(), 'ablauf-bench-'));
+  try {
+    const ground: Ground = {
+      mongodbUri: servers.mongodb.uri,
+      temporalAddress: servers.temporal.address,
+      timeSkippingServer: (await resolveTimeSkippingServer({ onProgress: say })).path,
+      bundle: await bundleInto(folder),
+    };
+    for (const benchmark of chosen) {
+      const begun = performance.now();
+      figures.push(...(await benchmark.run(ground, (text) => say(`${benchmark.name}: ${text}`))));
+      say(`${benchmark.name}: done in ${seconds(begun)} s`);
+    }
+  } finally {
+    await servers.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+  const table = tableOf(figures);
+  console.log(`\n${table}\n`);
+  const missed = figures.filter((figure) => !meets(figure));
+  say(`${figures.length - missed.length} of ${figures.length} targets met, in ${seconds(started)} s`);
+  if (options.includes('--write')) {
+    if (names.length > 0) throw new Error('--write takes a whole run: name no benchmark');
+    await writeReport(table, [servers.mongodb.description, servers.temporal.description], figures);
+  }
+}
+
+async function bundleInto(folder: string): Promise<string> {
+  const workflowsPath = require.resolve('../src/workflows/entry');
+  const { code } = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('WARN') });
+  const path = join(folder, 'workflows.js');
+  await writeFile(path, code);
+  return path;
+}
+
+function seconds(since: number): string {
+  return ((performance.now() - since) / 1000).toFixed(0);
+}
+
+main(process.argv.slice(2)).then(
+  () => process.exit(0),
+  (error: unknown) => {
+    console.error(error);
+    process.exit(1);
+  },
+);

@@ -1,0 +1,46 @@
+/** Databases and accounts for benchmarks, made directly: what is measured does not depend on how they came about. */
+import { openStore, prepareStore, type AccountDocument, type Store } from '../src/data';
+import { begin, type Lifecycle, type Settings } from '../src/lifecycle';
+import { databaseUri, type Ground } from './harness';
+
+export const region = 'eu-central-1';
+export const settings: Settings = { gracePeriod: 'P14D', expiryPeriod: 'P30D', notice: 'P7D', minPeriod: 'PT1M' };
+
+/** Opens an empty database of the benchmark's own. */
+export async function freshStore(ground: Ground, name: string): Promise<Store> {
+  const store = await openStore({ uri: databaseUri(ground, name), region });
+  await store.connection.dropDatabase();
+  await prepareStore(store);
+  return store;
+}
+
+export async function dropStore(store: Store): Promise<void> {
+  await store.connection.dropDatabase();
+  await store.connection.close();
+}
+
+/** Puts accounts into a database, with open gates and without workflows. @param lifecycle active when absent */
+export async function addAccounts(
+  store: Store,
+  ids: readonly string[],
+  lifecycle: Lifecycle = begin({ state: 'active', overrides: {} }, new Date().toISOString(), settings),
+): Promise<void> {
+  const createdAt = new Date();
+  const documents = ids.map((_id): AccountDocument => ({
+    _id,
+    region,
+    name: `Name of ${_id}`,
+    email: `${_id}@example.org`,
+    plan: 'standard',
+    locale: 'en',
+    state: lifecycle.state,
+    since: new Date(lifecycle.since),
+    lifecycle,
+    inactive: [],
+    seq: 1,
+    version: 1,
+    createdAt,
+  }));
+  await store.accounts.insertMany(documents);
+  await store.gates.insertMany(ids.map((_id) => ({ _id, open: true, passed: 0 })));
+}
