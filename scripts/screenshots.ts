@@ -12,6 +12,11 @@ import { liteLlmCall } from './support/traffic';
 const images = join(__dirname, '..', 'docs', 'images');
 const region = 'eu-central-1';
 
+/** The columns an operator would choose in the Web UI's "Configure table". */
+const columns = {
+  default: ['Status', 'Workflow ID', 'AccountState', 'NextAction', 'DeadlineAt', 'HoldCount', 'Start'].map((label) => ({ label })),
+};
+
 async function main(): Promise<void> {
   await mkdir(images, { recursive: true });
   const system = await startDevSystem({
@@ -33,6 +38,7 @@ async function main(): Promise<void> {
     });
     try {
       const page = await browser.newPage({ viewport: { width: 1500, height: 900 }, deviceScaleFactor: 1 });
+      await page.addInitScript(`localStorage.setItem('namespace-workflow-table-columns', ${JSON.stringify(JSON.stringify(columns))})`);
       await takeList(page, system);
       await takeTimeline(page, system, erased);
     } finally {
@@ -82,7 +88,10 @@ async function takeTimeline(page: Page, { webUi }: DevSystem, account: string): 
   await page.goto(`${webUi}/namespaces/default/workflows/${id}`, { waitUntil: 'networkidle' });
   await page.getByText('Record step', { exact: false }).first().waitFor();
   await page.waitForTimeout(1500);
-  await page.screenshot({ path: join(images, 'temporal-timeline.png'), fullPage: true });
+  // The page scrolls inside of itself, so the window has to be as tall as the timeline.
+  await page.setViewportSize({ width: 1500, height: 1250 });
+  await page.waitForTimeout(500);
+  await page.screenshot({ path: join(images, 'temporal-timeline.png') });
 }
 
 main().catch((error: unknown) => {
