@@ -50,7 +50,7 @@ export function createActivities({ store, settings, now }: ActivityDependencies)
 
     /** Records that an erasure begins, if the database agrees that it may. */
     beginErasure({ step }: { readonly step: StepRecord }): Promise<void> {
-      return begin(step);
+      return beating(() => begin(step));
     },
 
     /** Begins an erasure and deletes the account's records, until none is left or a hold stops it. */

@@ -73,6 +73,7 @@ export async function concludeErasure(store: Store, step: StepRecord): Promise<R
       seq: step.seq,
       version,
       createdAt: erasing.createdAt,
+      ...(erasing.lateRefused === undefined ? {} : { lateRefused: erasing.lateRefused }),
     };
     await native(store.accounts).replaceOne({ _id: step.account }, tombstone, { session });
     await appendEntry(store, session, {
@@ -87,6 +88,7 @@ function assertErasing(account: AccountDocument | null, id: string): AccountDocu
   if (account?.state !== 'expired' || account.erasing === undefined) {
     throw new ErasureBlockedError(`account ${id} is not being erased`);
   }
+  if (account.erasing.halted === true) throw new ErasureBlockedError(`a legal hold stopped the erasure of account ${id}`);
   if (account.lifecycle.holds.length > 0) throw new ErasureBlockedError(`a legal hold stands on account ${id}`);
   return account;
 }

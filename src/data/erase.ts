@@ -2,8 +2,8 @@
  * Erasing an account's data (R6), in batches that are small enough never to hold the server up, each of them one
  * transaction with the account's own document.
  *
- * 1. A batch goes only while the account is expired, its erasure has begun and no hold stands: the batch's transaction
- *    writes the very document a hold is recorded on, so the two cannot overlap (R9).
+ * 1. A batch goes only while the account is expired, its erasure has begun and no hold stands, nor has stood since: the
+ *    batch's transaction writes the very document a hold is recorded on, so the two cannot overlap (R9).
  * 2. What a batch took is counted in the same transaction, so a receipt is exact.
  * 3. Every batch may be repeated, by this process or another one.
  */
@@ -100,7 +100,7 @@ async function eraseBatch(
     const { deletedCount } = await native(store.records[category]).deleteMany({ account, ...range }, { session });
     // The account's document is the gate: recording a hold writes it too, so one of the two comes first (R9).
     const after = await native(store.accounts).findOneAndUpdate(
-      { _id: account, state: 'expired', 'lifecycle.holds': { $size: 0 }, erasing: { $exists: true } },
+      { _id: account, state: 'expired', 'lifecycle.holds': { $size: 0 }, erasing: { $exists: true }, 'erasing.halted': { $exists: false } },
       { $inc: { 'erasing.done': deletedCount, [`erasing.sets.${category}`]: deletedCount, version: 1 } },
       { session, returnDocument: 'after', projection: { erasing: 1 } },
     );

@@ -73,7 +73,7 @@ export async function recordStepIn(
   }
   const version = before.version + 1;
   const inactive = inactivityAfter(before, step.lifecycle);
-  const erasing = step.lifecycle.erasingSince === undefined ? undefined : (extra.erasing ?? before.erasing);
+  const erasing = step.lifecycle.erasingSince === undefined ? undefined : (extra.erasing ?? erasingAfter(before, step));
   await native(store.accounts).updateOne(
     { _id: step.account, seq: before.seq },
     update({ ...courseFields(step.lifecycle), inactive, seq: step.seq, version, erasing }),
@@ -158,6 +158,11 @@ export async function repeated(
   }
   const receipt = step.action === 'hold.placed' && account.erasing !== undefined ? receiptOf(account.erasing) : undefined;
   return { seq: account.seq, version: account.version, ...(receipt === undefined ? {} : { receipt }) };
+}
+
+/** A hold ends the erasure that runs, even if it is released again before that notices (R9). */
+function erasingAfter({ erasing }: AccountDocument, { action }: StepRecord): ErasureProgress | undefined {
+  return erasing !== undefined && action === 'hold.placed' ? { ...erasing, halted: true } : erasing;
 }
 
 function receiptOf(erasing: ErasureProgress): HoldReceipt {

@@ -11,6 +11,8 @@ export interface ErasureProgress {
   readonly total: number;
   /** Records erased so far, by data set. */
   readonly sets: Readonly<Record<string, number>>;
+  /** A hold was placed since erasure last began: it has to begin anew, after the notice, before anything more goes (R9). */
+  readonly halted?: true;
 }
 
 /** A stretch of time in which an account was not active; data of that time is not kept (R15). */
@@ -34,6 +36,8 @@ export interface AccountDocument {
   readonly lifecycle: Lifecycle;
   readonly inactive: readonly Inactivity[];
   readonly erasing?: ErasureProgress;
+  /** Events refused because the account is erased or being erased (R15). */
+  readonly lateRefused?: number;
   /** The number of the last recorded step. */
   readonly seq: number;
   /** Counts every change, of the course or of the profile; the API's `ETag`. */
@@ -95,6 +99,7 @@ const accountSchema = new Schema<AccountDocument>(
     lifecycle: { type: Schema.Types.Mixed, required: true },
     inactive: { type: Schema.Types.Mixed, required: true },
     erasing: Schema.Types.Mixed,
+    lateRefused: Number,
     seq: { type: Number, required: true },
     version: { type: Number, required: true },
     createdAt: { type: Date, required: true },

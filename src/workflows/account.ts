@@ -31,6 +31,7 @@ import {
   begin,
   deadlineOf,
   decide,
+  MAX_PERIOD,
   nextWake,
   parseCommand,
   refuse,
@@ -60,6 +61,7 @@ import {
   type MessageContext,
   type Recorded,
 } from './messages';
+import { parseContext } from './context';
 import { currentDetails, recordSummary, waitSummary } from './texts';
 
 // Answers in milliseconds as a rule. When the database is away, a timer of the server waits, not this worker.
@@ -94,7 +96,12 @@ const { beginErasure, eraseAccountData, concludeErasure } = proxyActivities<Acti
     initialInterval: '1 second',
     backoffCoefficient: 2,
     maximumInterval: '1 minute',
-    nonRetryableErrorTypes: ['SequenceConflictError', 'ErasureBlockedError', 'ErasureIncompleteError', 'WrongRegionError'],
+    nonRetryableErrorTypes: [
+      'SequenceConflictError',
+      'ErasureBlockedError',
+      'ErasureIncompleteError',
+      'WrongRegionError',
+    ],
   },
 });
 
@@ -133,7 +140,8 @@ type Outcome = { readonly recorded: Recorded } | { readonly refused: Refusal };
 interface Signalled {
   readonly name: CommandName;
   readonly body: unknown;
-  readonly context?: MessageContext;
+  /** As it came: whoever writes a signal by hand may write anything here. */
+  readonly context?: unknown;
 }
 
 /** A message in the queue; an update's is answered through its outcome. */
@@ -147,6 +155,8 @@ interface Beginning {
   readonly step: StepRecord;
   readonly lifecycle: Lifecycle;
   readonly seq: number;
+  /** How the erasing activity ended, once it has. */
+  done?: { readonly finished: boolean } | { readonly failure: unknown };
 }
 
 /** How an account's workflow ended. */
@@ -160,6 +170,8 @@ export interface AccountOutcome {
 const rememberedAnswers = 20;
 /** How long to wait before trying again what the database, at odds with this workflow, would not let happen. */
 const blockedPause = 60 * 60 * 1000;
+/** A hold may end in the year 9999; the server counts a timer in nanoseconds and takes no more than 292 years. */
+const longestWait = MAX_PERIOD;
 const incompletePause = 60 * 1000;
 
 const bySystem: Actor = { type: 'system', id: 'ablauf' };
@@ -200,12 +212,16 @@ class AccountCourse {
   async run(): Promise<AccountOutcome> {
     if (this.#created === undefined) {
       const failure = await this.#create();
-      if (failure !== undefined) return this.#end({ account: this.#input.account, outcome: 'not-created', reason: failure });
+      if (failure !== undefined)
+        return this.#end({ account: this.#input.account, outcome: 'not-created', reason: failure });
     }
     while (this.#lifecycle.state !== 'erased') {
-      const message = this.#inbox.shift();
+      // From the suggestion on, no update is taken in; those that wait are answered first, and signals travel. Otherwise
+      // messages that keep coming would keep this run alive until the server ends it.
+      this.#rollingOver ||= workflowInfo().continueAsNewSuggested;
+      const message = this.#rollingOver && !this.#inbox.some(isUpdate) ? undefined : this.#inbox.shift();
       if (message !== undefined) await this.#answer(message);
-      else if (workflowInfo().continueAsNewSuggested) await this.#rollOver();
+      else if (this.#rollingOver) await this.#rollOver();
       else await this.#wait();
     }
     return this.#end({ account: this.#input.account, outcome: 'erased' });
@@ -219,10 +235,11 @@ class AccountCourse {
         this.#inbox.push({ name, body, ...(context === undefined ? {} : { context }) });
       });
       setHandler(update, (body, context) => this.#update(name, body, context), {
-        validator: (...[body]: Message) => {
+        validator: (...[body, context]: Message) => {
           this.#refuseWhileRollingOver();
-          const parsed = parseCommand(name, body);
-          if ('flaws' in parsed) throw refusal(this.#invalid(parsed.flaws));
+          for (const parsed of [parseCommand(name, body), parseContext(context)]) {
+            if ('flaws' in parsed) throw refusal(this.#invalid(parsed.flaws));
+          }
         },
       });
     }
@@ -237,7 +254,8 @@ class AccountCourse {
   }
 
   #refuseWhileRollingOver(): void {
-    if (this.#rollingOver) throw ApplicationFailure.create({ type: failureTypes.rollingOver, message: 'ask again', nonRetryable: true });
+    if (this.#rollingOver)
+      throw ApplicationFailure.create({ type: failureTypes.rollingOver, message: 'ask again', nonRetryable: true });
   }
 
   #invalid(errors: Refusal['errors']): Refusal {
@@ -261,7 +279,6 @@ class AccountCourse {
   }
 
   async #rollOver(): Promise<void> {
-    this.#rollingOver = true;
     await condition(allHandlersFinished);
     if (this.#created === undefined || !('recorded' in this.#created)) throw new Error('rolled over before creation');
     const carried: Carried = {
@@ -270,7 +287,11 @@ class AccountCourse {
       created: this.#created.recorded,
       answered: this.#answered,
       // Updates are refused from here on and those before are answered; only signals can still be waiting.
-      inbox: this.#inbox.map(({ name, body, context }) => ({ name, body, ...(context === undefined ? {} : { context }) })),
+      inbox: this.#inbox.map(({ name, body, context }) => ({
+        name,
+        body,
+        ...(context === undefined ? {} : { context }),
+      })),
     };
     await makeContinueAsNewFunc<typeof accountWorkflow>()({ ...this.#input, carried });
   }
@@ -308,7 +329,10 @@ class AccountCourse {
     } catch (error) {
       const type = failureTypeOf(error);
       if (type !== 'AccountExistsError' && type !== 'AccountMissingError') throw error;
-      const detail = type === 'AccountExistsError' ? 'the id is taken, and ids are never reused' : 'the request for this account was given up';
+      const detail =
+        type === 'AccountExistsError'
+          ? 'the id is taken, and ids are never reused'
+          : 'the request for this account was given up';
       this.#created = { refused: { code: 'conflict', detail, state: this.#lifecycle.state, allowed: [] } };
       return detail;
     }
@@ -316,7 +340,12 @@ class AccountCourse {
 
   async #awaitCreation(draftId: string): Promise<Recorded> {
     if (draftId !== this.#input.draftId) {
-      throw refusal({ code: 'conflict', detail: 'the id is taken, and ids are never reused', state: this.#lifecycle.state, allowed: [] });
+      throw refusal({
+        code: 'conflict',
+        detail: 'the id is taken, and ids are never reused',
+        state: this.#lifecycle.state,
+        allowed: [],
+      });
     }
     await condition(() => this.#created !== undefined);
     return answerOf(this.#created);
@@ -354,18 +383,21 @@ class AccountCourse {
   async #carryOut(message: Queued): Promise<Outcome> {
     const parsed = parseCommand(message.name, message.body);
     if ('flaws' in parsed) return { refused: this.#invalid(parsed.flaws) };
-    return this.#take(parsed.command, message.context);
+    const context = parseContext(message.context);
+    if ('flaws' in context) return { refused: this.#invalid(context.flaws) };
+    return this.#take(parsed.command, context.context);
   }
 
   /** A signal has no caller to tell: what was ignored, and why, stands in the audit log. */
   async #auditIgnored(message: Queued, { code, detail }: Refusal): Promise<void> {
+    const parsed = parseContext(message.context);
     await this.#record(
       {
         next: this.#lifecycle,
         action: 'account.message-ignored',
         details: { message: message.name, code, detail },
       },
-      message.context ?? { actor: byHand },
+      ('flaws' in parsed ? undefined : parsed.context) ?? { actor: byHand },
     );
   }
 
@@ -373,7 +405,11 @@ class AccountCourse {
   async #take(command: Command, context: MessageContext = { actor: byHand }): Promise<Outcome> {
     const { version, ...surroundings } = await lookUp(this.#input.account);
     if (context.ifVersion !== undefined && context.ifVersion !== version) {
-      return refuse(this.#lifecycle, 'precondition-failed', `the account is at version ${version}, not ${context.ifVersion}`);
+      return refuse(
+        this.#lifecycle,
+        'precondition-failed',
+        `the account is at version ${version}, not ${context.ifVersion}`,
+      );
     }
     const decision = decide(this.#lifecycle, command, {
       account: this.#input.account,
@@ -447,9 +483,11 @@ class AccountCourse {
       await condition(disturbed);
       return;
     }
-    const due = Math.max(Date.parse(wake.at), this.#notBefore);
-    if (due > Date.now() && (await condition(disturbed, Math.max(1, due - Date.now()), { summary: waitSummary(wake) }))) return;
-    await this.#act(wake);
+    const due = wake.for === 'beginErasure' ? Math.max(Date.parse(wake.at), this.#notBefore) : Date.parse(wake.at);
+    const left = due - Date.now();
+    if (left <= 0) return this.#act(wake);
+    // Whatever ends the wait, the messages are looked at first, and then the clock again.
+    await condition(disturbed, Math.min(left, longestWait), { summary: waitSummary(wake) });
   }
 
   async #act(wake: Wake): Promise<void> {
@@ -457,7 +495,8 @@ class AccountCourse {
     const command: Command =
       wake.for === 'endHold' ? { name: 'endHold', holdId: wake.holdId ?? '' } : { name: 'endGracePeriod' };
     const outcome = await this.#take(command, { actor: bySystem });
-    if ('refused' in outcome) log.warn('a timer found nothing to do', { command: command.name, detail: outcome.refused.detail });
+    if ('refused' in outcome)
+      log.warn('a timer found nothing to do', { command: command.name, detail: outcome.refused.detail });
   }
 
   // Erasure
@@ -466,21 +505,23 @@ class AccountCourse {
     const started = this.#decideBySystem({ name: 'beginErasure' });
     if (started === undefined) return;
     const step = this.#stepRecord(started, { actor: bySystem });
-    let done: { finished: boolean } | { failure: unknown } | undefined;
-    void eraseAccountData.executeWithOptions({ summary: `Erase the data of account ${this.#input.account}` }, [{ step }]).then(
-      (result) => (done = result),
-      (failure: unknown) => (done = { failure }),
-    );
-    this.#beginning = { step, lifecycle: this.#lifecycle, seq: this.#seq };
+    const beginning: Beginning = { step, lifecycle: this.#lifecycle, seq: this.#seq };
+    void eraseAccountData
+      .executeWithOptions({ summary: `Erase the data of account ${this.#input.account}` }, [{ step }])
+      .then(
+        (result) => (beginning.done = result),
+        (failure: unknown) => (beginning.done = { failure }),
+      );
+    this.#beginning = beginning;
     this.#become(started);
     // Messages are answered meanwhile: a hold stops the erasure between two batches (R9).
     for (;;) {
-      await condition(() => done !== undefined || this.#inbox.length > 0);
-      const message = done === undefined ? this.#inbox.shift() : undefined;
+      await condition(() => beginning.done !== undefined || this.#inbox.length > 0);
+      const message = beginning.done === undefined ? this.#inbox.shift() : undefined;
       if (message === undefined) break;
       await this.#answer(message);
     }
-    const ended = done ?? { finished: false };
+    const ended = beginning.done ?? { finished: false };
     if ('failure' in ended) {
       if (failureTypeOf(ended.failure) !== 'ErasureBlockedError') throw ended.failure;
       this.#withdrawBeginning(messageOf(ended.failure));
@@ -495,14 +536,19 @@ class AccountCourse {
    * records the very same step, and whoever comes second finds it recorded.
    */
   async #settleBeginning(): Promise<void> {
-    if (this.#beginning === undefined) return;
-    const { step } = this.#beginning;
+    const beginning = this.#beginning;
+    if (beginning === undefined) return;
+    const { step } = beginning;
     try {
       await beginErasure.executeWithOptions({ summary: recordSummary(step.seq, step.action) }, [{ step }]);
       this.#beginning = undefined;
     } catch (error) {
       if (failureTypeOf(error) !== 'ErasureBlockedError') throw error;
-      this.#withdrawBeginning(messageOf(error));
+      // The erasing activity asks the same thing at a moment of its own, and may yet be told yes: until it has ended,
+      // the number of this step is not free for another.
+      await condition(() => beginning.done !== undefined);
+      if (beginning.done !== undefined && 'failure' in beginning.done) this.#withdrawBeginning(messageOf(error));
+      else this.#beginning = undefined;
     }
   }
 
@@ -520,9 +566,10 @@ class AccountCourse {
     const step = this.#decideBySystem({ name: 'completeErasure' });
     if (step === undefined) return;
     try {
-      await concludeErasure.executeWithOptions({ summary: `Search for remains of account ${this.#input.account}, then record its erasure` }, [
-        { step: this.#stepRecord(step, { actor: bySystem }) },
-      ]);
+      await concludeErasure.executeWithOptions(
+        { summary: `Search for remains of account ${this.#input.account}, then record its erasure` },
+        [{ step: this.#stepRecord(step, { actor: bySystem }) }],
+      );
     } catch (error) {
       const type = failureTypeOf(error);
       if (type !== 'ErasureIncompleteError' && type !== 'ErasureBlockedError') throw error;
@@ -548,6 +595,10 @@ class AccountCourse {
   }
 }
 
+function isUpdate(message: Queued): boolean {
+  return message.updateId !== undefined;
+}
+
 function now(): Instant {
   return toInstant(Date.now());
 }
@@ -568,7 +619,8 @@ function refusal(refused: Refusal): ApplicationFailure {
 }
 
 function failureTypeOf(error: unknown): string | undefined {
-  if (error instanceof ActivityFailure && error.cause instanceof ApplicationFailure) return error.cause.type ?? undefined;
+  if (error instanceof ActivityFailure && error.cause instanceof ApplicationFailure)
+    return error.cause.type ?? undefined;
   return undefined;
 }
 
