@@ -104,7 +104,10 @@ describe('POST /v1/accounts', () => {
     expect(new Set(answers.map(({ body }) => body['id'])).size).toBe(1);
     const again = await api.ask('POST', '/v1/accounts', { body: profile, headers });
     expect(again.body).toEqual(answers[0]?.body);
-    expect(await api.system.store.drafts.countDocuments({ account: String(again.body['id']) })).toBe(0);
+    const account = String(again.body['id']);
+    expect(await api.system.store.drafts.countDocuments({ account })).toBe(0);
+    // What is kept of the request holds a name and an address: it belongs to the account, and goes with it.
+    expect(await api.system.store.connection.collection('idempotencyKeys').countDocuments({ account })).toBe(1);
   });
 });
 

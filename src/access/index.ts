@@ -1,6 +1,6 @@
 /** Who may do what. */
 export { hashOf, newKey } from './key-format';
-export { createKeyring, type Keyring, type KeyringOptions } from './keyring';
+export { createKeyring, type Keyring } from './keyring';
 export { registerKeys, type ApiKeyDocument } from './keys';
 export type { Principal } from './principal';
-export { may, permissions, type Permission } from './roles';
+export { may, permissions } from './roles';

@@ -2,5 +2,5 @@
 export { createApp, routesOf } from './app';
 export type { ApiDependencies } from './dependencies';
 export { registerIdempotency } from './idempotency';
-export { problemCatalogue, type ProblemCode } from './problems';
+export { problemCatalogue } from './problems';
 export type { Route } from './route';

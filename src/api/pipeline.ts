@@ -77,23 +77,24 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
 
   /** Answers a request with an `Idempotency-Key`: anew, or as it was answered before. */
   async function answerOnce(request: Incoming, call: Call, key: string): Promise<KeptAnswer> {
+    const fresh = newIds();
     const asked = {
       principal: call.principal.actor.id,
       key,
       method: route.method,
       path: request.path,
       body: call.body,
-      fresh: newIds(),
+      fresh,
       now: workshop.clock(),
-      ...accountOf(request, call),
+      ...accountOf(request, call, fresh),
     };
     const reservation = await reserve(idempotency, asked);
     if ('answered' in reservation) return replay(request, call, reservation.answered);
     const { attempt } = reservation;
     try {
-      const fresh = await route.handle({ ...call, attempt });
-      await keep(attempt, written('replay' in fresh ? { ...fresh, body: fresh.replay } : fresh));
-      return written(fresh);
+      const answered = await route.handle({ ...call, attempt });
+      await keep(attempt, written('replay' in answered ? { ...answered, body: answered.replay } : answered));
+      return written(answered);
     } catch (error) {
       if (error instanceof AnsweredError) {
         const other = await reserve(idempotency, asked);
@@ -123,11 +124,13 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
     }
   }
 
-  function accountOf(request: Incoming, { body }: Call): { account?: string } {
+  /** The account a request concerns: what is kept of the request goes with it. */
+  function accountOf(request: Incoming, { body }: Call, { newAccount }: Reserved): { account?: string } {
     if (ofAccount) return { account: request.params['id'] ?? '' };
-    if (typeof body !== 'object' || body === null) return {};
-    const named = 'account' in body ? body.account : 'id' in body ? body.id : undefined;
-    return typeof named === 'string' ? { account: named } : {};
+    const fields = typeof body === 'object' && body !== null ? body : {};
+    if (route.path === '/v1/accounts') return { account: textOf(fields, 'id') ?? newAccount };
+    const account = textOf(fields, 'account');
+    return account === undefined ? {} : { account };
   }
 
   /** R19: a refused attempt to change something is a key event. That it was refused must not depend on writing it down. */
@@ -174,6 +177,11 @@ async function authenticate({ keys }: Workshop, request: Incoming): Promise<Prin
 /** A repeat gets the same no, unless it says that things may be otherwise in a moment. */
 function isFinal({ status }: Problem): boolean {
   return status < 500 && status !== 401 && status !== 403 && status !== 429;
+}
+
+function textOf(fields: object, name: string): string | undefined {
+  const value: unknown = Object.entries(fields).find(([key]) => key === name)?.[1];
+  return typeof value === 'string' ? value : undefined;
 }
 
 const base32 = 'abcdefghijklmnopqrstuvwxyz234567';

@@ -47,7 +47,7 @@ export async function seekAccount(
 }
 
 /** A customer's only account is its own; another's is as unknown as one that never was. @throws {Problem} */
-export function assertOwn(principal: Principal, id: string): void {
+function assertOwn(principal: Principal, id: string): void {
   if (principal.role === 'customer' && principal.account !== id) throw noAccount();
 }
 
