@@ -7,7 +7,7 @@ import { byTurns, side, timed, type Benchmark } from './harness';
 import { startApi } from './service';
 import { dropStore, freshStore, region } from './stores';
 
-const accounts = Array.from({ length: 100 }, (_, index) => `acct-command-${index}`);
+const accounts = Array.from({ length: 60 }, (_, index) => `acct-command-${index}`);
 const atOnce = 8;
 const database = 'command';
 const taskQueue = `ablauf-${region}`;

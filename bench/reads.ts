@@ -7,7 +7,8 @@ import { addAccounts, dropStore, freshStore } from './stores';
 
 const accounts = Array.from({ length: 1000 }, (_, index) => `acct-read-${index}`);
 const connections = 16;
-const seconds = 3;
+const seconds = 2;
+const turns = 9;
 const database = 'reads';
 
 export const reads: Benchmark = {
@@ -30,6 +31,7 @@ export const reads: Benchmark = {
         const pairs = await byTurns(
           () => ask(api.url, path),
           () => ask(`http://127.0.0.1:${bare.ready}`, (account) => `/accounts/${account}`),
+          { turns },
         );
         const rate = summaryOf(pairs.map(({ ours }) => ours.perSecond)).median;
         const p99 = summaryOf(pairs.map(({ ours }) => ours.p99)).median;

@@ -43,8 +43,9 @@ async function main(options: readonly string[]): Promise<void> {
     };
     for (const benchmark of chosen) {
       const begun = performance.now();
-      figures.push(...(await benchmark.run(ground, (text) => say(`${benchmark.name}: ${text}`))));
-      say(`${benchmark.name}: done in ${seconds(begun)} s`);
+      const measured = await benchmark.run(ground, (text) => say(`${benchmark.name}: ${text}`));
+      figures.push(...measured);
+      say(`${benchmark.name}: done in ${seconds(begun)} s\n${tableOf(measured)}`);
     }
   } finally {
     await servers.stop();

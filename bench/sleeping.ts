@@ -1,13 +1,14 @@
 /** What accounts that nothing happens to cost a worker in memory. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { begin } from '../src/lifecycle';
 import { workflowIdOf } from '../src/temporal';
-import { accountWorkflowType, stateQuery, type AccountInput } from '../src/workflows';
+import { accountWorkflowType, type AccountInput } from '../src/workflows';
 import { actor, startWorker, type Running } from './courses';
 import { summaryOf } from './figures';
-import { byTurns, side, type Benchmark, type Ground } from './harness';
+import { repeats, side, type Benchmark, type Ground } from './harness';
 import { dropStore, freshStore, region, settings } from './stores';
 
-const few = 100;
+const few = 60;
 const many = 10 * few;
 const mebibyte = 1024 * 1024;
 const database = 'sleeping';
@@ -16,35 +17,38 @@ export const sleeping: Benchmark = {
   name: 'sleeping',
   async run(ground, say) {
     const store = await freshStore(ground, database);
-    const measure = (accounts: number) => async (turn: number) => {
-      const size = (await memoryWith(ground, accounts, `bench-sleeping-${accounts}-${turn}`)) / mebibyte;
-      say(`${accounts} accounts: ${size.toFixed(0)} MiB`);
-      return size;
-    };
-    const pairs = await byTurns(measure(many), measure(few), { warmUp: false });
+    const sizes: { few: number; many: number }[] = [];
+    for (let turn = 0; turn < repeats; turn += 1) {
+      const size = await memoryOf(ground, `bench-sleeping-${turn}`);
+      say(`${few} accounts: ${size.few.toFixed(0)} MiB, ${many} accounts: ${size.many.toFixed(0)} MiB`);
+      sizes.push(size);
+    }
     await dropStore(store);
-    const least = summaryOf(pairs.map(({ theirs }) => theirs)).median;
+    const typical = (side: 'few' | 'many') => summaryOf(sizes.map((size) => size[side])).median.toFixed(0);
     return [
       {
-        name: `Memory of a worker with ${many} sleeping accounts to one with ${few}`,
-        values: pairs.map(({ ours, theirs }) => ours / theirs),
+        name: `Memory of a worker with ${many} sleeping accounts to that with ${few}`,
+        values: sizes.map((size) => size.many / size.few),
         target: { atMost: 1.1 },
-        remark: `${least.toFixed(0)} MiB with ${few}`,
+        remark: `${typical('many')} and ${typical('few')} MiB`,
       },
     ];
   },
 };
 
-/** The resident memory of a new worker that so many accounts have just gone to sleep in, after collecting garbage. */
-async function memoryWith(ground: Ground, accounts: number, taskQueue: string): Promise<number> {
+/** The resident memory of a new worker once few, then many accounts have gone to sleep in it, garbage collected. */
+async function memoryOf(ground: Ground, taskQueue: string): Promise<{ few: number; many: number }> {
   const running = await startWorker(ground, database, taskQueue);
-  const ids = Array.from({ length: accounts }, (_, index) => `${taskQueue}-${index}`);
+  const ids = Array.from({ length: many }, (_, index) => `${taskQueue}-${index}`);
+  const sizeAfter = async (more: readonly string[]) => {
+    await side(more, 32, (account) => fallAsleep(running, account, taskQueue));
+    await side(more, 32, (account) => untilAsleep(running, account));
+    return (await running.worker.ask<number>('memory')) / mebibyte;
+  };
   try {
-    await side(ids, 32, (account) => fallAsleep(running, account, taskQueue));
-    return await running.worker.ask<number>('memory');
+    return { few: await sizeAfter(ids.slice(0, few)), many: await sizeAfter(ids.slice(few)) };
   } finally {
     await running.stop();
-    await side(ids, 32, (account) => running.client.workflow.getHandle(workflowIdOf(region, account)).terminate());
     await running.close();
   }
 }
@@ -67,10 +71,17 @@ async function fallAsleep({ client }: Running, account: string, taskQueue: strin
       inbox: [],
     },
   };
-  const handle = await client.workflow.start(accountWorkflowType, {
+  await client.workflow.start(accountWorkflowType, {
     workflowId: workflowIdOf(region, account),
     taskQueue,
     args: [input],
   });
-  await handle.query(stateQuery);
+}
+
+/** Started, a first task scheduled, begun and completed, and a timer. */
+const eventsAsleep = 5;
+
+async function untilAsleep({ client }: Running, account: string): Promise<void> {
+  const handle = client.workflow.getHandle(workflowIdOf(region, account));
+  while ((await handle.describe()).historyLength < eventsAsleep) await pause(20);
 }
