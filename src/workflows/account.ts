@@ -170,7 +170,7 @@ export interface AccountOutcome {
 const rememberedAnswers = 20;
 /** How long to wait before trying again what the database, at odds with this workflow, would not let happen. */
 const blockedPause = 60 * 60 * 1000;
-/** A hold may end in the year 9999; the server counts a timer in nanoseconds and takes no more than 292 years. */
+/** A hold may end in the year 9999: it is waited for in stretches that nobody's arithmetic overflows at. */
 const longestWait = MAX_PERIOD;
 const incompletePause = 60 * 1000;
 
