@@ -40,7 +40,7 @@ const schema = new Schema<AuditEntryDocument>(
   { collection: 'auditEntries', versionKey: false, minimize: false, strict: 'throw' },
 );
 // An account's timeline, oldest first, and the guard that no two steps share a number.
-schema.index({ account: 1, at: 1, _id: 1 });
+schema.index({ account: 1, at: 1, seq: 1, _id: 1 });
 schema.index({ account: 1, seq: 1 }, { unique: true, partialFilterExpression: { seq: { $exists: true } } });
 schema.index({ at: 1, _id: 1 });
 

@@ -62,6 +62,7 @@ export async function concludeErasure(store: Store, step: StepRecord): Promise<R
     if (account !== null && account.seq >= step.seq) return repeated(store, session, account, step);
     const erasing = assertErasing(account, step.account);
     const version = erasing.version + 1;
+    const gate = await native(store.gates).findOneAndDelete({ _id: step.account }, { session });
     const tombstone: AccountDocument = {
       _id: step.account,
       region: store.region,
@@ -73,12 +74,18 @@ export async function concludeErasure(store: Store, step: StepRecord): Promise<R
       seq: step.seq,
       version,
       createdAt: erasing.createdAt,
-      ...(erasing.lateRefused === undefined ? {} : { lateRefused: erasing.lateRefused }),
+      ...(gate?.refused === undefined ? {} : { lateRefused: gate.refused }),
     };
     await native(store.accounts).replaceOne({ _id: step.account }, tombstone, { session });
     await appendEntry(store, session, {
       ...step,
-      details: { ...step.details, erased: erasing.erasing?.sets ?? {}, searched: 'every collection', found: 0 },
+      details: {
+        ...step.details,
+        erased: erasing.erasing?.sets ?? {},
+        late: { discarded: gate?.discarded ?? 0, refused: gate?.refused ?? 0 },
+        searched: 'every collection',
+        found: 0,
+      },
     });
     return { seq: step.seq, version };
   });

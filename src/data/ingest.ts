@@ -97,7 +97,7 @@ async function storeIn(store: Store, session: ClientSession, events: readonly Pa
   }
   const fresh = await newOf(store, session, kept);
   await passGates(store, session, fresh, late);
-  await countRefused(store, session, refused);
+  await countRefused(store, session, accounts, refused);
   await insert(store, session, fresh);
   const discarded = [...late.values()].reduce((sum, n) => sum + n, 0);
   return { accepted: fresh.length + unstored, duplicates: kept.length - fresh.length, discarded, rejected };
@@ -156,10 +156,22 @@ async function passGates(
   if (matchedCount !== writes.length) throw new Error('the gate of an account that is not being erased is closed');
 }
 
-/** R15: what arrives for an erased account is refused and counted, on its tombstone. */
-async function countRefused(store: Store, session: ClientSession, refused: ReadonlyMap<string, number>): Promise<void> {
+/**
+ * R15: what arrives for an erased account is refused and counted, on its tombstone. While its erasure runs the gate
+ * counts, so that late data does not come between the erasure's batches.
+ */
+async function countRefused(
+  store: Store,
+  session: ClientSession,
+  accounts: ReadonlyMap<string, AccountView>,
+  refused: ReadonlyMap<string, number>,
+): Promise<void> {
   for (const [account, n] of refused) {
-    await native(store.accounts).updateOne({ _id: account }, { $inc: { lateRefused: n } }, { session });
+    if (accounts.get(account)?.state === 'erased') {
+      await native(store.accounts).updateOne({ _id: account }, { $inc: { lateRefused: n } }, { session });
+    } else {
+      await native(store.gates).updateOne({ _id: account }, { $inc: { refused: n } }, { session });
+    }
   }
 }
 

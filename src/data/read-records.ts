@@ -23,42 +23,88 @@ export interface RecordQuery {
   readonly after?: { readonly at: Date; readonly category: Category; readonly id: string };
 }
 
+/** What one page may hold in bodies, so that large records cannot exhaust the process; one record always fits. */
+const pageBytes = 8 * 1024 * 1024;
+
+export interface RecordPage {
+  readonly records: readonly CustomerRecord[];
+  /** There are more after the last one. */
+  readonly more: boolean;
+}
+
+/** A record without its body, to choose the page by. */
+interface Outline {
+  readonly _id: string;
+  readonly category: Category;
+  readonly at: Date;
+  readonly bytes: number;
+}
+
 /**
  * A page of an account's records over one category or all, newest first. Ties in time go by category, then by id, so
- * that pages neither repeat nor skip.
+ * that pages neither repeat nor skip. A page ends early where its bodies grow too large.
  */
-export async function readRecords(store: Store, account: string, query: RecordQuery): Promise<CustomerRecord[]> {
+export async function readRecords(store: Store, account: string, query: RecordQuery): Promise<RecordPage> {
   const wanted = query.category === undefined ? categories : [query.category];
-  const pages = await Promise.all(wanted.map((category) => readCategory(store, account, category, query)));
-  return pages
+  const outlines = (await Promise.all(wanted.map((category) => outline(store, account, category, query))))
     .flat()
-    .sort((a, b) => b.at.localeCompare(a.at) || rank(a.category) - rank(b.category) || (a.id < b.id ? -1 : 1))
-    .slice(0, query.limit);
+    .sort((a, b) => b.at.getTime() - a.at.getTime() || rank(a.category) - rank(b.category) || byBytes(a._id, b._id));
+  const chosen = outlines.slice(0, howManyFit(outlines, query.limit));
+  const bodies = new Map((await Promise.all(wanted.map((category) => fetchAll(store, category, chosen)))).flat());
+  return {
+    // What was deleted between the two looks is left out.
+    records: chosen.flatMap(({ _id, category }) => bodies.get(`${category}:${_id}`) ?? []),
+    more: chosen.length < outlines.length,
+  };
+}
+
+function howManyFit(outlines: readonly Outline[], limit: number): number {
+  let bytes = 0;
+  const tooMany = outlines.findIndex((record, index) => index === limit || ((bytes += record.bytes) > pageBytes && index > 0));
+  return tooMany === -1 ? outlines.length : tooMany;
 }
 
 function rank(category: Category): number {
   return categories.indexOf(category);
 }
 
-async function readCategory(store: Store, account: string, category: Category, query: RecordQuery): Promise<CustomerRecord[]> {
+/** The order MongoDB sorts text in. */
+function byBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+async function outline(store: Store, account: string, category: Category, query: RecordQuery): Promise<Outline[]> {
   const { from, to, after } = query;
   const at = { ...(from === undefined ? {} : { $gte: from }), ...(to === undefined ? {} : { $lt: to }) };
-  const filter: Record<string, unknown> = { account, ...(Object.keys(at).length === 0 ? {} : { at }) };
-  if (after !== undefined) filter['$and'] = [{ at: { $lte: after.at } }, { $or: [{ at: { $lt: after.at } }, tie(category, after)] }];
-  const found = (await native(store.records[category])
-    .find(filter)
-    .sort({ at: -1, _id: 1 })
-    .limit(query.limit)
-    .toArray()) as unknown as RecordDocument[];
-  return found.map((record) => ({
-    id: `${category}:${record.callId}`,
-    callId: record.callId,
-    category,
-    at: record.at.toISOString(),
-    ...(record.model === undefined ? {} : { model: record.model }),
-    ...(record.user === undefined ? {} : { user: record.user }),
-    body: JSON.parse(String(record.body)) as unknown,
-  }));
+  const match = { account, ...(Object.keys(at).length === 0 ? {} : { at }) };
+  const found = await native(store.records[category])
+    .aggregate<Omit<Outline, 'category'>>([
+      { $match: after === undefined ? match : { $and: [match, { at: { $lte: after.at } }, { $or: [{ at: { $lt: after.at } }, tie(category, after)] }] } },
+      { $sort: { at: -1, _id: 1 } },
+      // One more than asked for tells whether there are more.
+      { $limit: query.limit + 1 },
+      { $project: { at: 1, bytes: { $strLenBytes: '$body' } } },
+    ])
+    .toArray();
+  return found.map((record) => ({ ...record, category }));
+}
+
+async function fetchAll(store: Store, category: Category, chosen: readonly Outline[]): Promise<[string, CustomerRecord][]> {
+  const ids = chosen.filter((record) => record.category === category).map(({ _id }) => _id);
+  if (ids.length === 0) return [];
+  const found = await native(store.records[category]).find<RecordDocument>({ _id: { $in: ids } }).toArray();
+  return found.map((record) => [
+    `${category}:${record._id}`,
+    {
+      id: `${category}:${record.callId}`,
+      callId: record.callId,
+      category,
+      at: record.at.toISOString(),
+      ...(record.model === undefined ? {} : { model: record.model }),
+      ...(record.user === undefined ? {} : { user: record.user }),
+      body: JSON.parse(String(record.body)) as unknown,
+    },
+  ]);
 }
 
 /** What of the same instant comes after the page before, in this category. */

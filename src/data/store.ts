@@ -68,11 +68,16 @@ export interface RecordDocument {
   readonly body: unknown;
 }
 
-/** Opened while records may be written for an account, closed when its erasure begins. */
+/** Opened while records may be written for an account, closed when its erasure begins. Counts what came to it. */
 export interface GateDocument {
   readonly _id: string;
   readonly open: boolean;
+  /** Transactions that wrote records. */
   readonly passed: number;
+  /** Events left out because they happened while the account was not active (R15). */
+  readonly discarded?: number;
+  /** Events refused since its erasure began (R15). */
+  readonly refused?: number;
 }
 
 /** The deployment's defaults where they were changed at run time. */
@@ -132,7 +137,10 @@ draftSchema.index({ createdAt: 1 }, { expireAfterSeconds: draftLifeSeconds });
 draftSchema.index({ account: 1 });
 
 const gateSchema = new Schema<GateDocument>(
-  { _id: { type: String, required: true }, open: { type: Boolean, required: true }, passed: { type: Number, required: true } },
+  { _id: { type: String, required: true }, open: { type: Boolean, required: true }, passed: { type: Number, required: true },
+    discarded: Number,
+    refused: Number,
+  },
   { ...plain, collection: 'gates' },
 );
 

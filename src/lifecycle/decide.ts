@@ -270,11 +270,11 @@ function changePolicy(account: Lifecycle, body: CommandBody<'changePolicy'>, cir
     flaws.push({ path: '', detail: 'name at least one of gracePeriod, expiryPeriod, activeRetentionDays' });
   }
   if (flaws.length > 0) return invalid(account, flaws);
-  if (body.activeRetentionDays !== undefined && plan !== 'enterprise') {
-    return refuse(account, 'conflict', 'active-data retention is for enterprise accounts (R11)');
-  }
   if (periods.length > 0 && actor.role === 'customer') {
     return refuse(account, 'forbidden', 'the periods are set by operators, not by the customer (R7)');
+  }
+  if (body.activeRetentionDays !== undefined && plan !== 'enterprise') {
+    return refuse(account, 'conflict', 'active-data retention is for enterprise accounts (R11)');
   }
   const overrides = applyOverrides(account.overrides, body);
   const before = policyInForce(account.overrides, settings);

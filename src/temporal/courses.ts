@@ -51,11 +51,11 @@ export interface CoursesOptions {
   readonly client: Client;
   readonly region: string;
   readonly taskQueue: string;
-  /** How long to wait for an answer, in milliseconds. @default 4000 */
+  /** How long to wait for an answer, in milliseconds. @default 3300 */
   readonly patience?: number;
 }
 
-/** How long Temporal may take to say that it is there, in milliseconds. */
+/** How long Temporal may take to say that it is there, in milliseconds. With the answer's it stays below five seconds. */
 const reachPatience = 1500;
 /** Between two tries while one run hands over to the next, in milliseconds. */
 const handOverPause = 50;
@@ -81,7 +81,7 @@ export function connectLazily(address: string): Connection {
   });
 }
 
-export function openCourses({ connection, client, region, taskQueue, patience = 4000 }: CoursesOptions): Courses {
+export function openCourses({ connection, client, region, taskQueue, patience = 3300 }: CoursesOptions): Courses {
   async function answered(ask: () => Promise<Recorded>): Promise<Recorded> {
     const deadline = Date.now() + patience;
     for (;;) {

@@ -28,8 +28,8 @@ export function recordRoutes(workshop: Workshop): Route[] {
         if (call.principal.role === 'legal') assertClosed(account);
         const list = `records/${id}`;
         const after = positionIn(list, cursor, positionSchema);
-        const found = await readRecords(workshop.store, id, {
-          limit: limit + 1,
+        const { records: items, more } = await readRecords(workshop.store, id, {
+          limit,
           ...(category === undefined ? {} : { category }),
           ...(from === undefined ? {} : { from }),
           ...(to === undefined ? {} : { to }),
@@ -37,8 +37,7 @@ export function recordRoutes(workshop: Workshop): Route[] {
             ? {}
             : { after: { at: new Date(after[0]), category: after[1], id: `${id}:${after[2]}` } }),
         });
-        const items = found.slice(0, limit);
-        const answer = { status: 200, body: { items, nextCursor: nextCursor(list, items, found.length > limit) } };
+        const answer = { status: 200, body: { items, nextCursor: nextCursor(list, items, more) } };
         if (call.principal.role !== 'legal') return answer;
         // R15: what the legal role sees is on record before it is seen.
         const details = {
