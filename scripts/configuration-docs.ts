@@ -8,9 +8,12 @@ const file = join(__dirname, '..', 'docs', 'configuration.md');
 /** The page as it ought to be. */
 export function configurationPage(): string {
   const rows = documentedVariables().map(
-    ({ name, standard, description }) => `| \`${name}\` | ${standard === undefined ? 'required' : `\`${standard}\``} | ${description} |`,
+    ({ name, standard, description }) =>
+      `| \`${name}\` | ${standard === undefined ? 'required' : `\`${standard}\``} | ${description} |`,
   );
-  const development = Object.entries(developmentVariables).map(([name, description]) => `| \`${name}\` | ${description} |`);
+  const development = Object.entries(developmentVariables).map(
+    ([name, description]) => `| \`${name}\` | ${description} |`,
+  );
   return `# Configuration
 
 Environment variables, read and checked once when a process starts. A wrong or missing one stops the start with a message

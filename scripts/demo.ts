@@ -59,7 +59,8 @@ async function live(system: DevSystem): Promise<void> {
   const { api, adminKey } = system;
   const ask = async <T>(method: string, path: string, body?: unknown, key = adminKey): Promise<T> => {
     const answer = await call<T>(api, key, method, path, body);
-    if (answer.status >= 400) throw new Error(`${method} ${path} answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+    if (answer.status >= 400)
+      throw new Error(`${method} ${path} answered ${answer.status}: ${JSON.stringify(answer.body)}`);
     return answer.body;
   };
   const show = (text: string, view: AccountView) => {
@@ -67,7 +68,7 @@ async function live(system: DevSystem): Promise<void> {
     say(`  ${text}: ${view.state} since ${time(view.since)}${next}`);
   };
   const until = async (state: string): Promise<AccountView> => {
-    for (const end = Date.now() + 40_000; ; ) {
+    for (const end = Date.now() + 40_000; ;) {
       const view = await ask<AccountView>('GET', `/v1/accounts/${account}`);
       if (view.state === state) return view;
       if (Date.now() > end) throw new Error(`the account did not become ${state}`);
@@ -76,7 +77,16 @@ async function live(system: DevSystem): Promise<void> {
   };
 
   heading('1. A customer comes, and its requests leave data (R1)');
-  show('created', await ask('POST', '/v1/accounts', { id: account, name: 'Acme GmbH', email: 'it@acme.example', plan: 'enterprise', locale: 'de' }));
+  show(
+    'created',
+    await ask('POST', '/v1/accounts', {
+      id: account,
+      name: 'Acme GmbH',
+      email: 'it@acme.example',
+      plan: 'enterprise',
+      locale: 'de',
+    }),
+  );
   say(`  in Temporal's Web UI: ${system.webUi}/namespaces/default/workflows/account%2Feu-central-1%2F${account}`);
   const calls = Array.from({ length: 200 }, (_, index) =>
     liteLlmCall({ account, prompt: `${canary} ${index}`, user: `person-${index % 7}`, at: Date.now() - index * 1000 }),
@@ -90,7 +100,11 @@ async function live(system: DevSystem): Promise<void> {
   show('suspended', await ask('POST', `/v1/accounts/${account}/suspend`, { reason: 'non_payment' }));
   const access = await ask<{ allowed: boolean; code: string }>('GET', `/v1/accounts/${account}/access`);
   say(`  the gateway asks whether to serve it: allowed ${access.allowed} (${access.code})`);
-  const late = await ask<{ discarded: number }>('POST', '/v1/ingest/litellm', liteLlmCall({ account, at: Date.now() + 500 }));
+  const late = await ask<{ discarded: number }>(
+    'POST',
+    '/v1/ingest/litellm',
+    liteLlmCall({ account, at: Date.now() + 500 }),
+  );
   say(`  a call made after that is not kept: ${late.discarded} discarded`);
 
   heading('3. It pays in time: reinstated, its data intact (R4)');
@@ -117,17 +131,29 @@ async function live(system: DevSystem): Promise<void> {
   const connection = await mongoose.createConnection(system.mongodb).asPromise();
   try {
     const database = connection.getClient().db('ablauf');
-    const entries = await database.collection<Entry & { account: string }>('auditEntries').find({ account }).sort({ at: 1, seq: 1 }).toArray();
-    for (const entry of entries) say(`  ${new Date(entry.at).toISOString().slice(11, 23)}  ${entry.action}  by ${entry.actor.type} ${entry.actor.id}`);
+    const entries = await database
+      .collection<Entry & { account: string }>('auditEntries')
+      .find({ account })
+      .sort({ at: 1, seq: 1 })
+      .toArray();
+    for (const entry of entries)
+      say(
+        `  ${new Date(entry.at).toISOString().slice(11, 23)}  ${entry.action}  by ${entry.actor.type} ${entry.actor.id}`,
+      );
 
     heading('Is anything left?');
     let found = 0;
     for (const { name } of await database.listCollections({}, { nameOnly: true }).toArray()) {
-      const documents = (await database.collection(name).find({}).toArray()).map((document) => JSON.stringify(document));
+      const documents = (await database.collection(name).find({}).toArray()).map((document) =>
+        JSON.stringify(document),
+      );
       const mentions = documents.filter((text) => text.includes(account)).length;
-      const contents = documents.filter((text) => text.includes(canary) || text.includes('acme.example') || text.includes('Acme')).length;
+      const contents = documents.filter(
+        (text) => text.includes(canary) || text.includes('acme.example') || text.includes('Acme'),
+      ).length;
       found += contents;
-      if (mentions > 0 || contents > 0) say(`  ${name}: ${mentions} documents name the account, ${contents} hold something of its data`);
+      if (mentions > 0 || contents > 0)
+        say(`  ${name}: ${mentions} documents name the account, ${contents} hold something of its data`);
     }
     if (found > 0) throw new Error(`${found} documents still hold data of the account`);
     say('  Every document of every collection was read: nothing of its data is left. The tombstone and the audit log');

@@ -14,7 +14,9 @@ const region = 'eu-central-1';
 
 /** The columns an operator would choose in the Web UI's "Configure table". */
 const columns = {
-  default: ['Status', 'Workflow ID', 'AccountState', 'NextAction', 'DeadlineAt', 'HoldCount', 'Start'].map((label) => ({ label })),
+  default: ['Status', 'Workflow ID', 'AccountState', 'NextAction', 'DeadlineAt', 'HoldCount', 'Start'].map((label) => ({
+    label,
+  })),
 };
 
 async function main(): Promise<void> {
@@ -38,7 +40,9 @@ async function main(): Promise<void> {
     });
     try {
       const page = await browser.newPage({ viewport: { width: 1500, height: 900 }, deviceScaleFactor: 1 });
-      await page.addInitScript(`localStorage.setItem('namespace-workflow-table-columns', ${JSON.stringify(JSON.stringify(columns))})`);
+      await page.addInitScript(
+        `localStorage.setItem('namespace-workflow-table-columns', ${JSON.stringify(JSON.stringify(columns))})`,
+      );
       await takeList(page, system);
       await takeTimeline(page, system, erased);
     } finally {
@@ -56,9 +60,18 @@ async function populate({ api, adminKey }: DevSystem): Promise<string> {
     if (status >= 400) throw new Error(`${path} answered ${status}: ${JSON.stringify(answer)}`);
   };
   const create = (id: string, policy?: unknown) =>
-    ask('/v1/accounts', { id, name: `The ${id} company`, email: `${id}@example.org`, plan: 'enterprise', ...(policy === undefined ? {} : { policy }) });
+    ask('/v1/accounts', {
+      id,
+      name: `The ${id} company`,
+      email: `${id}@example.org`,
+      plan: 'enterprise',
+      ...(policy === undefined ? {} : { policy }),
+    });
   await create('globex', { gracePeriod: 'PT3S', expiryPeriod: 'PT3S' });
-  await ask('/v1/ingest/litellm', Array.from({ length: 300 }, () => liteLlmCall({ account: 'globex' })));
+  await ask(
+    '/v1/ingest/litellm',
+    Array.from({ length: 300 }, () => liteLlmCall({ account: 'globex' })),
+  );
   await ask('/v1/accounts/globex/suspend', { reason: 'non_payment' });
   await create('acme');
   await create('initech');
@@ -69,7 +82,7 @@ async function populate({ api, adminKey }: DevSystem): Promise<string> {
   await create('hooli');
   await ask('/v1/accounts/hooli/suspend', { reason: 'non_payment' });
   await ask('/v1/accounts/hooli/reinstate', {});
-  for (const end = Date.now() + 60_000; ; ) {
+  for (const end = Date.now() + 60_000; ;) {
     const { body } = await call<{ state: string }>(api, adminKey, 'GET', '/v1/accounts/globex');
     if (body.state === 'erased') return 'globex';
     if (Date.now() > end) throw new Error('the account was not erased in time');

@@ -15,7 +15,10 @@ const uri = z.string().regex(/^mongodb(\+srv)?:\/\//, 'must begin with mongodb:/
 const fieldPaths = z
   .string()
   .transform((text) => text.split(',').map((path) => path.trim().split('.')))
-  .refine((paths) => paths.every((path) => path.every((part) => part !== '')), 'must be dotted paths, separated by commas');
+  .refine(
+    (paths) => paths.every((path) => path.every((part) => part !== '')),
+    'must be dotted paths, separated by commas',
+  );
 
 const schema = z.object({
   ABLAUF_HOST: z.string().min(1).default('127.0.0.1').describe('Address the API listens on'),
@@ -33,8 +36,12 @@ const schema = z.object({
   ABLAUF_TEMPORAL_NAMESPACE: z.string().min(1).default('default').describe('Namespace'),
   ABLAUF_GRACE_PERIOD: duration.default('P14D').describe('Default grace period (R3)'),
   ABLAUF_EXPIRY_PERIOD: duration.default('P30D').describe('Default expiry period (R2)'),
-  ABLAUF_MIN_NOTICE: duration.default('P7D').describe('Least time between a decision that brings erasure nearer and the erasure (R7, R9)'),
-  ABLAUF_MIN_PERIOD: duration.default('PT1M').describe('Shortest period anybody may set; shorter than PT1M for demos only'),
+  ABLAUF_MIN_NOTICE: duration
+    .default('P7D')
+    .describe('Least time between a decision that brings erasure nearer and the erasure (R7, R9)'),
+  ABLAUF_MIN_PERIOD: duration
+    .default('PT1M')
+    .describe('Shortest period anybody may set; shorter than PT1M for demos only'),
   ABLAUF_AUDIT_RETENTION: duration.default('P1095D').describe('How long audit entries are kept (R20)'),
   ABLAUF_ACCOUNT_FIELD: fieldPaths
     .default([
@@ -42,7 +49,10 @@ const schema = z.object({
       ['metadata', 'user_api_key_auth_metadata', 'account_id'],
     ])
     .describe('Where a payload names its account: dotted paths, the first that does decides'),
-  ABLAUF_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info').describe('Least level logged'),
+  ABLAUF_LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+    .describe('Least level logged'),
 });
 
 /** Variables that only `npm run dev` and the embedded servers read. */

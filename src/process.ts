@@ -6,7 +6,10 @@ export function createLog(part: string, level: string): Logger {
   return pino({
     level,
     base: { part },
-    redact: { paths: ['*.authorization', '*.cookie', '*.key', '*.password', 'authorization', 'key'], censor: '[taken out]' },
+    redact: {
+      paths: ['*.authorization', '*.cookie', '*.key', '*.password', 'authorization', 'key'],
+      censor: '[taken out]',
+    },
   });
 }
 

@@ -51,7 +51,12 @@ describe('readConfig', () => {
   });
 
   test('accepts periods of seconds only where ABLAUF_MIN_PERIOD allows them', () => {
-    const { settings } = readConfig({ ...complete, ABLAUF_MIN_PERIOD: 'PT1S', ABLAUF_GRACE_PERIOD: 'PT3S', ABLAUF_MIN_NOTICE: 'PT0S' });
+    const { settings } = readConfig({
+      ...complete,
+      ABLAUF_MIN_PERIOD: 'PT1S',
+      ABLAUF_GRACE_PERIOD: 'PT3S',
+      ABLAUF_MIN_NOTICE: 'PT0S',
+    });
     expect(settings).toMatchObject({ gracePeriod: 'PT3S', notice: 'PT0S' });
   });
 

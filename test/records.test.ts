@@ -15,12 +15,27 @@ afterAll(async () => {
 
 const noon = Date.UTC(2026, 0, 1, 12);
 
-async function insert(account: string, category: (typeof categories)[number], callId: string, at: number, body: unknown): Promise<void> {
-  await store.records[category].create({ _id: `${account}:${callId}`, account, callId, at: new Date(at), body: JSON.stringify(body) });
+async function insert(
+  account: string,
+  category: (typeof categories)[number],
+  callId: string,
+  at: number,
+  body: unknown,
+): Promise<void> {
+  await store.records[category].create({
+    _id: `${account}:${callId}`,
+    account,
+    callId,
+    at: new Date(at),
+    body: JSON.stringify(body),
+  });
 }
 
 /** Every record, page by page, and how many each page held. */
-async function walk(account: string, query: Omit<RecordQuery, 'after'>): Promise<{ records: CustomerRecord[]; pages: number[] }> {
+async function walk(
+  account: string,
+  query: Omit<RecordQuery, 'after'>,
+): Promise<{ records: CustomerRecord[]; pages: number[] }> {
   const records: CustomerRecord[] = [];
   const pages: number[] = [];
   let after: RecordQuery['after'];
@@ -37,7 +52,8 @@ async function walk(account: string, query: Omit<RecordQuery, 'after'>): Promise
 describe('readRecords', () => {
   test('pages through ties in time over all categories without repeating or skipping', async () => {
     for (const category of categories) {
-      for (const callId of ['a', 'B', 'é', '😀', '￿']) await insert('ties', category, callId, noon, { category, callId });
+      for (const callId of ['a', 'B', 'é', '😀', '￿'])
+        await insert('ties', category, callId, noon, { category, callId });
     }
     for (const limit of [1, 3, 7, 100]) {
       const { records } = await walk('ties', { limit });

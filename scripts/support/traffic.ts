@@ -13,7 +13,13 @@ export interface CallOptions {
 
 /** One answered chat completion, as the gateway reports it: 11 kilobytes, most of them of no use to anybody. */
 export function liteLlmCall(options: CallOptions): Record<string, unknown> {
-  const { account, at = Date.now(), user = 'user-1', prompt = 'What is a grace period?', answer = 'A time to mend things.' } = options;
+  const {
+    account,
+    at = Date.now(),
+    user = 'user-1',
+    prompt = 'What is a grace period?',
+    answer = 'A time to mend things.',
+  } = options;
   const start = at / 1000;
   const end = start + 0.42;
   const callId = options.callId ?? randomUUID();
@@ -71,5 +77,8 @@ export function liteLlmCall(options: CallOptions): Record<string, unknown> {
 
 /** Stands for the seven kilobytes of prices and limits that come with every event. */
 const modelMap = Object.fromEntries(
-  Array.from({ length: 160 }, (_, index) => [`supports_or_costs_field_number_${index}`, index % 3 === 0 ? 0.0000025 : null]),
+  Array.from({ length: 160 }, (_, index) => [
+    `supports_or_costs_field_number_${index}`,
+    index % 3 === 0 ? 0.0000025 : null,
+  ]),
 );

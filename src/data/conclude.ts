@@ -23,7 +23,12 @@ export async function searchRemains(store: Store, account: string): Promise<Left
   for (const { name } of await database.listCollections({}, { nameOnly: true }).toArray()) {
     if (name.startsWith('system.') || declaredRemainder.includes(name)) continue;
     const records = await database.collection<{ _id: string }>(name).countDocuments({
-      $or: [{ account }, { _id: account }, { accountId: account }, { _id: { $gte: `${account}:`, $lt: `${account};` } }],
+      $or: [
+        { account },
+        { _id: account },
+        { accountId: account },
+        { _id: { $gte: `${account}:`, $lt: `${account};` } },
+      ],
     });
     if (records > 0) left.push({ collection: name, records });
   }
@@ -95,7 +100,8 @@ function assertErasing(account: AccountDocument | null, id: string): AccountDocu
   if (account?.state !== 'expired' || account.erasing === undefined) {
     throw new ErasureBlockedError(`account ${id} is not being erased`);
   }
-  if (account.erasing.halted === true) throw new ErasureBlockedError(`a legal hold stopped the erasure of account ${id}`);
+  if (account.erasing.halted === true)
+    throw new ErasureBlockedError(`a legal hold stopped the erasure of account ${id}`);
   if (account.lifecycle.holds.length > 0) throw new ErasureBlockedError(`a legal hold stands on account ${id}`);
   return account;
 }

@@ -56,7 +56,8 @@ export async function beginErasure(store: Store, step: StepRecord, now: Instant)
 
 function assertErasable(account: AccountDocument, now: Instant): void {
   if (account.state !== 'expired') throw new ErasureBlockedError(`account ${account._id} is ${account.state}`);
-  if (account.lifecycle.holds.length > 0) throw new ErasureBlockedError(`a legal hold stands on account ${account._id}`);
+  if (account.lifecycle.holds.length > 0)
+    throw new ErasureBlockedError(`a legal hold stands on account ${account._id}`);
   const deadline = deadlineOf(account.lifecycle);
   if (deadline === undefined || !isDue(deadline.at, now)) {
     throw new ErasureBlockedError(`account ${account._id} is not due before ${deadline?.at ?? 'ever'}; it is ${now}`);
@@ -69,7 +70,12 @@ export async function eraseRecords(store: Store, account: string, hooks: Erasure
   for (const category of categories) {
     const model = store.records[category];
     const days = await countBy('day', model, account);
-    const windows = windowsOf(days, 'day', () => pacer.size, (unit, stretch) => countBy(unit, model, account, stretch));
+    const windows = windowsOf(
+      days,
+      'day',
+      () => pacer.size,
+      (unit, stretch) => countBy(unit, model, account, stretch),
+    );
     for await (const window of chain(windows, {})) {
       hooks.checkpoint?.();
       const started = performance.now();
@@ -100,7 +106,13 @@ async function eraseBatch(
     const { deletedCount } = await native(store.records[category]).deleteMany({ account, ...range }, { session });
     // The account's document is the gate: recording a hold writes it too, so one of the two comes first (R9).
     const after = await native(store.accounts).findOneAndUpdate(
-      { _id: account, state: 'expired', 'lifecycle.holds': { $size: 0 }, erasing: { $exists: true }, 'erasing.halted': { $exists: false } },
+      {
+        _id: account,
+        state: 'expired',
+        'lifecycle.holds': { $size: 0 },
+        erasing: { $exists: true },
+        'erasing.halted': { $exists: false },
+      },
       { $inc: { 'erasing.done': deletedCount, [`erasing.sets.${category}`]: deletedCount, version: 1 } },
       { session, returnDocument: 'after', projection: { erasing: 1 } },
     );

@@ -109,10 +109,13 @@ function count(counts: Map<string, number>, account: string): void {
 
 async function loadAccounts(store: Store, session: ClientSession, ids: string[]): Promise<Map<string, AccountView>> {
   const found = await native(store.accounts)
-    .find({ _id: { $in: ids } }, {
-      session,
-      projection: { state: 1, inactive: 1, erasing: 1, 'lifecycle.overrides': 1 },
-    })
+    .find(
+      { _id: { $in: ids } },
+      {
+        session,
+        projection: { state: 1, inactive: 1, erasing: 1, 'lifecycle.overrides': 1 },
+      },
+    )
     .toArray();
   return new Map((found as unknown as AccountView[]).map((account) => [account._id, account]));
 }
@@ -144,12 +147,14 @@ async function passGates(
   late: ReadonlyMap<string, number>,
 ): Promise<void> {
   const writing = new Set(events.map((event) => event.account));
-  const writes: mongo.AnyBulkWriteOperation<GateDocument>[] = [...new Set([...writing, ...late.keys()])].map((account) => ({
-    updateOne: {
-      filter: { _id: account, open: true },
-      update: { $inc: { passed: writing.has(account) ? 1 : 0, discarded: late.get(account) ?? 0 } },
-    },
-  }));
+  const writes: mongo.AnyBulkWriteOperation<GateDocument>[] = [...new Set([...writing, ...late.keys()])].map(
+    (account) => ({
+      updateOne: {
+        filter: { _id: account, open: true },
+        update: { $inc: { passed: writing.has(account) ? 1 : 0, discarded: late.get(account) ?? 0 } },
+      },
+    }),
+  );
   if (writes.length === 0) return;
   const { matchedCount } = await native(store.gates).bulkWrite(writes, { session });
   // Closed since the accounts were read, in the same snapshot: only a database somebody altered can look like that.

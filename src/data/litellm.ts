@@ -31,7 +31,7 @@ export class UnreadableBodyError extends Error {
 }
 
 /** A line of NDJSON that is no JSON: its neighbours are still read. */
-export class BrokenLine {
+class BrokenLine {
   constructor(readonly detail: string) {}
 }
 
@@ -50,7 +50,8 @@ export function splitItems(text: string): unknown[] {
     const lines = trimmed.split(/\r?\n/).filter((line) => line.trim() !== '');
     if (lines.length < 2) throw new UnreadableBodyError(`the body is not JSON: ${messageOf(error)}`);
     const items = lines.map(readLine);
-    if (items.every((item) => item instanceof BrokenLine)) throw new UnreadableBodyError('the body is neither JSON nor NDJSON');
+    if (items.every((item) => item instanceof BrokenLine))
+      throw new UnreadableBodyError('the body is neither JSON nor NDJSON');
     return items;
   }
 }
@@ -104,7 +105,11 @@ const earliest = Date.UTC(2000, 0) / 1000;
 const latest = Date.UTC(2100, 0) / 1000;
 
 /** Reads one item. @param accountPaths where a payload names its account, the first that does decides */
-export function parseEvent(item: unknown, index: number, accountPaths: readonly (readonly string[])[]): ParsedEvent | Rejection {
+export function parseEvent(
+  item: unknown,
+  index: number,
+  accountPaths: readonly (readonly string[])[],
+): ParsedEvent | Rejection {
   if (item === null || item === undefined) return { index, code: 'empty', detail: 'the item is null' };
   if (item instanceof BrokenLine) return { index, code: 'validation', detail: item.detail };
   if (!isFields(item)) return { index, code: 'validation', detail: 'the item is not an object' };

@@ -60,7 +60,9 @@ export async function readRecords(store: Store, account: string, query: RecordQu
 
 function howManyFit(outlines: readonly Outline[], limit: number): number {
   let bytes = 0;
-  const tooMany = outlines.findIndex((record, index) => index === limit || ((bytes += record.bytes) > pageBytes && index > 0));
+  const tooMany = outlines.findIndex(
+    (record, index) => index === limit || ((bytes += record.bytes) > pageBytes && index > 0),
+  );
   return tooMany === -1 ? outlines.length : tooMany;
 }
 
@@ -79,7 +81,12 @@ async function outline(store: Store, account: string, category: Category, query:
   const match = { account, ...(Object.keys(at).length === 0 ? {} : { at }) };
   const found = await native(store.records[category])
     .aggregate<Omit<Outline, 'category'>>([
-      { $match: after === undefined ? match : { $and: [match, { at: { $lte: after.at } }, { $or: [{ at: { $lt: after.at } }, tie(category, after)] }] } },
+      {
+        $match:
+          after === undefined
+            ? match
+            : { $and: [match, { at: { $lte: after.at } }, { $or: [{ at: { $lt: after.at } }, tie(category, after)] }] },
+      },
       { $sort: { at: -1, _id: 1 } },
       // One more than asked for tells whether there are more.
       { $limit: query.limit + 1 },
@@ -89,10 +96,16 @@ async function outline(store: Store, account: string, category: Category, query:
   return found.map((record) => ({ ...record, category }));
 }
 
-async function fetchAll(store: Store, category: Category, chosen: readonly Outline[]): Promise<[string, CustomerRecord][]> {
+async function fetchAll(
+  store: Store,
+  category: Category,
+  chosen: readonly Outline[],
+): Promise<[string, CustomerRecord][]> {
   const ids = chosen.filter((record) => record.category === category).map(({ _id }) => _id);
   if (ids.length === 0) return [];
-  const found = await native(store.records[category]).find<RecordDocument>({ _id: { $in: ids } }).toArray();
+  const found = await native(store.records[category])
+    .find<RecordDocument>({ _id: { $in: ids } })
+    .toArray();
   return found.map((record) => [
     `${category}:${record._id}`,
     {

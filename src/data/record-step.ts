@@ -9,7 +9,14 @@
 import { native } from '../database';
 import type { ClientSession } from 'mongoose';
 import { deadlineOf, type Actor, type Details, type Instant, type Lifecycle, type LifecycleAction } from '../lifecycle';
-import { AccountExistsError, AccountMissingError, SequenceConflictError, SequenceGapError, VersionMismatchError, WrongRegionError } from './errors';
+import {
+  AccountExistsError,
+  AccountMissingError,
+  SequenceConflictError,
+  SequenceGapError,
+  VersionMismatchError,
+  WrongRegionError,
+} from './errors';
 import type { AccountDocument, ErasureProgress, Inactivity, Store } from './store';
 
 /** A step, as the workflow asks for it to be recorded. Plain JSON. */
@@ -156,7 +163,8 @@ export async function repeated(
         `(${entry?.transitionId ?? 'no id'}), not as ${step.action} (${step.transitionId})`,
     );
   }
-  const receipt = step.action === 'hold.placed' && account.erasing !== undefined ? receiptOf(account.erasing) : undefined;
+  const receipt =
+    step.action === 'hold.placed' && account.erasing !== undefined ? receiptOf(account.erasing) : undefined;
   return { seq: account.seq, version: account.version, ...(receipt === undefined ? {} : { receipt }) };
 }
 
@@ -185,7 +193,8 @@ const maxInactivities = 1000;
 
 function inactivityAfter(before: AccountDocument, next: Lifecycle): readonly Inactivity[] {
   const since = new Date(next.since);
-  if (before.state === 'active' && next.state !== 'active') return [...before.inactive, { from: since }].slice(-maxInactivities);
+  if (before.state === 'active' && next.state !== 'active')
+    return [...before.inactive, { from: since }].slice(-maxInactivities);
   if (before.state !== 'active' && next.state === 'active') {
     return before.inactive.map((stretch) => (stretch.to === undefined ? { ...stretch, to: since } : stretch));
   }

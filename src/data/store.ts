@@ -1,7 +1,7 @@
 /** The database as this product sees it: its collections, their shapes and indexes, and transactions. */
 import mongoose, { Schema, type ClientSession, type Connection, type Model } from 'mongoose';
 import { openAuditLog, type AuditLog } from '../audit';
-import type { AccountState, Deadline, Instant, Lifecycle, Plan } from '../lifecycle';
+import type { AccountState, Deadline, Lifecycle, Plan } from '../lifecycle';
 import { categories, type Category } from './data-sets';
 
 /** How far an erasure has come. */
@@ -137,7 +137,10 @@ draftSchema.index({ createdAt: 1 }, { expireAfterSeconds: draftLifeSeconds });
 draftSchema.index({ account: 1 });
 
 const gateSchema = new Schema<GateDocument>(
-  { _id: { type: String, required: true }, open: { type: Boolean, required: true }, passed: { type: Number, required: true },
+  {
+    _id: { type: String, required: true },
+    open: { type: Boolean, required: true },
+    passed: { type: Number, required: true },
     discarded: Number,
     refused: Number,
   },
@@ -145,7 +148,12 @@ const gateSchema = new Schema<GateDocument>(
 );
 
 const settingsSchema = new Schema<SettingsDocument>(
-  { _id: { type: String, required: true }, gracePeriod: String, expiryPeriod: String, version: { type: Number, required: true } },
+  {
+    _id: { type: String, required: true },
+    gracePeriod: String,
+    expiryPeriod: String,
+    version: { type: Number, required: true },
+  },
   { ...plain, collection: 'settings' },
 );
 
@@ -211,10 +219,13 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   return storeOn(connection, options.region);
 }
 
-/** The same, on a connection that is already open. */
-export function storeOn(connection: Connection, region: string): Store {
+/** The store on an open connection. */
+function storeOn(connection: Connection, region: string): Store {
   const records = Object.fromEntries(
-    categories.map((category) => [category, connection.model<RecordDocument>(`Record_${category}`, recordSchema(category))]),
+    categories.map((category) => [
+      category,
+      connection.model<RecordDocument>(`Record_${category}`, recordSchema(category)),
+    ]),
   ) as Record<Category, Model<RecordDocument>>;
   return {
     connection,
@@ -241,9 +252,4 @@ export async function prepareStore(store: Store): Promise<void> {
     await model.createCollection();
     await model.createIndexes();
   }
-}
-
-/** A time as the lifecycle writes it. */
-export function instantOf(date: Date): Instant {
-  return date.toISOString();
 }

@@ -40,7 +40,9 @@ export async function countBy(
     ])
     .toArray();
   return groups
-    .flatMap(({ _id, count }) => (_id === null ? [] : [{ from: _id.getTime(), to: _id.getTime() + units[unit], count }]))
+    .flatMap(({ _id, count }) =>
+      _id === null ? [] : [{ from: _id.getTime(), to: _id.getTime() + units[unit], count }],
+    )
     .sort((a, b) => a.from - b.from);
 }
 
@@ -61,7 +63,8 @@ export async function* windowsOf(
       pending = undefined;
     }
     if (bucket.count <= 1.5 * size()) {
-      pending = pending === undefined ? bucket : { from: pending.from, to: bucket.to, count: pending.count + bucket.count };
+      pending =
+        pending === undefined ? bucket : { from: pending.from, to: bucket.to, count: pending.count + bucket.count };
       continue;
     }
     const next = finer[unit];
@@ -73,7 +76,7 @@ export async function* windowsOf(
 
 function* slices({ from, to, count }: Bucket, size: () => number): Generator<Window> {
   const density = count / (to - from);
-  for (let start = from; start < to; ) {
+  for (let start = from; start < to;) {
     const end = Math.min(to, start + Math.max(1, Math.ceil(size() / density)));
     yield windowOf({ from: start, to: end });
     start = end;

@@ -8,5 +8,5 @@ export { type RunningMongodb, startMongodb } from './mongodb';
 export { startService } from './service';
 export { freePort } from './ports';
 export { keepRunning } from './supervision';
-export { type RunningTemporal, type SearchAttributeType, startTemporal } from './temporal';
+export { type RunningTemporal, startTemporal } from './temporal';
 export { startTestServers, type TestServers } from './test-servers';

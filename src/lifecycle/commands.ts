@@ -9,15 +9,18 @@ import { suspensionReasons } from './terms';
 const note = z.string().trim().min(1).max(2000);
 
 /** A duration, brought into canonical form. Bounds are the deployment's and judged in `decide.ts`. */
-export const durationSchema = z.string().max(64).transform((text, context) => {
-  try {
-    return canonicalDuration(text);
-  } catch (error) {
-    if (!(error instanceof DurationError)) throw error;
-    context.addIssue({ code: 'custom', message: error.message });
-    return z.NEVER;
-  }
-});
+export const durationSchema = z
+  .string()
+  .max(64)
+  .transform((text, context) => {
+    try {
+      return canonicalDuration(text);
+    } catch (error) {
+      if (!(error instanceof DurationError)) throw error;
+      context.addIssue({ code: 'custom', message: error.message });
+      return z.NEVER;
+    }
+  });
 
 /** An instant with any offset, brought to UTC. */
 export const instantSchema = z.iso.datetime({ offset: true }).transform((text) => new Date(text).toISOString());
@@ -41,7 +44,7 @@ export const placeHoldSchema = z.strictObject({
   datasets: z.array(z.string().min(1).max(64)).min(1).max(32).optional(),
   reviewAt: instantSchema.optional(),
 });
-export const releaseHoldSchema = z.strictObject({ holdId: z.string().min(1).max(64) });
+const releaseHoldSchema = z.strictObject({ holdId: z.string().min(1).max(64) });
 
 /** The schema of each message's body, by the message's name. */
 export const commandSchemas = {

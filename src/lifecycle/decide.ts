@@ -89,7 +89,11 @@ export function begin(origin: Origin, now: Instant, settings: Settings): Lifecyc
   const base = { state, since, overrides, holds: [], causes: [] };
   if (state === 'active') return base;
   if (state === 'suspended') {
-    return { ...base, causes: [{ reason: 'other', at: since }], period: periodInForce(overrides, settings, 'gracePeriod') };
+    return {
+      ...base,
+      causes: [{ reason: 'other', at: since }],
+      period: periodInForce(overrides, settings, 'gracePeriod'),
+    };
   }
   const period = periodInForce(overrides, settings, 'expiryPeriod');
   return { ...base, closure: 'voluntary', period: withNotice(since, period, plus(now, settings.notice)) };
@@ -97,7 +101,8 @@ export function begin(origin: Origin, now: Instant, settings: Settings): Lifecyc
 
 /** What becomes of the account: a step to take, or a refusal that changes nothing (R13). */
 export function decide(account: Lifecycle, command: Command, circumstances: Circumstances): Decision {
-  if (account.state === 'erased') return refuse(account, 'account-erased', 'the account is erased and never comes back');
+  if (account.state === 'erased')
+    return refuse(account, 'account-erased', 'the account is erased and never comes back');
   if (rowFor(account, command.name) === undefined) return refuse(account, 'conflict', inapplicable(account, command));
   switch (command.name) {
     case 'suspend':
@@ -205,7 +210,10 @@ function endGracePeriod(account: Lifecycle, circumstances: Circumstances): Decis
   // begins when the account really closed: our lateness must not eat into what the customer was promised (R2, R5).
   const onTime = Date.parse(now) - Date.parse(deadline.at) <= spreadBound(account.period) + latenessTolerated;
   const since = onTime ? deadline.at : now;
-  return step(expire(account, 'forced', since, circumstances), 'account.expired', { closure: 'forced', from: account.state });
+  return step(expire(account, 'forced', since, circumstances), 'account.expired', {
+    closure: 'forced',
+    from: account.state,
+  });
 }
 
 /** Ordinary delays of scheduling, beside the spread, that still count as on time: one minute. */
@@ -214,7 +222,8 @@ const latenessTolerated = 60_000;
 function beginErasure(account: Lifecycle, { now }: Circumstances): Decision {
   const deadline = deadlineOf(account);
   if (account.holds.length > 0) return refuse(account, 'conflict', 'a legal hold stands');
-  if (deadline === undefined || !isDue(deadline.at, now)) return refuse(account, 'conflict', 'the expiry period has not run out');
+  if (deadline === undefined || !isDue(deadline.at, now))
+    return refuse(account, 'conflict', 'the expiry period has not run out');
   return step({ ...account, erasingSince: account.erasingSince ?? now }, 'account.erasure-started', {
     due: deadline.at,
     ...(account.erasingSince === undefined ? {} : { resumed: true }),
@@ -224,13 +233,17 @@ function beginErasure(account: Lifecycle, { now }: Circumstances): Decision {
 function placeHold(account: Lifecycle, body: CommandBody<'placeHold'>, circumstances: Circumstances): Decision {
   const { now, actor, newId, datasets } = circumstances;
   const flaws: Flaw[] = [];
-  if (body.until !== undefined && isDue(body.until, now)) flaws.push({ path: 'until', detail: 'must lie in the future' });
-  if (body.reviewAt !== undefined && isDue(body.reviewAt, now)) flaws.push({ path: 'reviewAt', detail: 'must lie in the future' });
+  if (body.until !== undefined && isDue(body.until, now))
+    flaws.push({ path: 'until', detail: 'must lie in the future' });
+  if (body.reviewAt !== undefined && isDue(body.reviewAt, now))
+    flaws.push({ path: 'reviewAt', detail: 'must lie in the future' });
   body.datasets?.forEach((name, index) => {
-    if (!datasets.includes(name)) flaws.push({ path: `datasets.${index}`, detail: `no such data set; there are ${datasets.join(', ')}` });
+    if (!datasets.includes(name))
+      flaws.push({ path: `datasets.${index}`, detail: `no such data set; there are ${datasets.join(', ')}` });
   });
   if (flaws.length > 0) return invalid(account, flaws);
-  if (account.holds.length >= maxHolds) return refuse(account, 'conflict', `at most ${maxHolds} holds may stand at once`);
+  if (account.holds.length >= maxHolds)
+    return refuse(account, 'conflict', `at most ${maxHolds} holds may stand at once`);
   const hold: Hold = {
     id: newId(),
     reason: body.reason,
@@ -256,7 +269,10 @@ function releaseHold(account: Lifecycle, holdId: string, { now, settings }: Circ
     overdue && account.period !== undefined
       ? { ...account.period, notBefore: plus(now, settings.notice) }
       : account.period;
-  return step({ ...account, holds, ...(period === undefined ? {} : { period }) }, 'hold.released', { hold: holdId, ...extra });
+  return step({ ...account, holds, ...(period === undefined ? {} : { period }) }, 'hold.released', {
+    hold: holdId,
+    ...extra,
+  });
 }
 
 function changePolicy(account: Lifecycle, body: CommandBody<'changePolicy'>, circumstances: Circumstances): Decision {
@@ -313,7 +329,8 @@ function runningPeriod(
 ): RunningPeriod | undefined {
   const name: PeriodName = account.state === 'suspended' ? 'gracePeriod' : 'expiryPeriod';
   const length = policy[name].value;
-  if (account.period === undefined || body[name] === undefined || length === account.period.length) return account.period;
+  if (account.period === undefined || body[name] === undefined || length === account.period.length)
+    return account.period;
   const before = endOf(account.since, account.period);
   if (Date.parse(plus(account.since, length)) >= Date.parse(before)) return { length };
   const notice = plus(now, settings.notice);
@@ -367,7 +384,7 @@ function invalid(account: Lifecycle, errors: readonly Flaw[]): Decision {
 }
 
 function inapplicable(account: Lifecycle, command: Command): string {
-  if (account.erasingSince !== undefined) return `erasure began at ${account.erasingSince}; ${command.name} no longer applies`;
+  if (account.erasingSince !== undefined)
+    return `erasure began at ${account.erasingSince}; ${command.name} no longer applies`;
   return `${command.name} does not apply to an account that is ${account.state}`;
 }
-

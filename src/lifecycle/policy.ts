@@ -24,10 +24,7 @@ function inForce<T>(own: T | undefined, standard: T): InForce<T> {
 }
 
 /** The policy an account with these overrides has under these settings. */
-export function policyInForce(
-  overrides: PolicyOverrides,
-  settings: Pick<Settings, PeriodName>,
-): PolicyInForce {
+export function policyInForce(overrides: PolicyOverrides, settings: Pick<Settings, PeriodName>): PolicyInForce {
   return {
     gracePeriod: inForce(overrides.gracePeriod, settings.gracePeriod),
     expiryPeriod: inForce(overrides.expiryPeriod, settings.expiryPeriod),

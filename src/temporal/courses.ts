@@ -128,7 +128,9 @@ export function openCourses({ connection, client, region, taskQueue, patience = 
 
     send(account, name, body, context, updateId) {
       const handle = client.workflow.getHandle(workflowIdOf(region, account));
-      return answered(() => handle.executeUpdate<Recorded, [unknown, MessageContext]>(name, { args: [body, context], updateId }));
+      return answered(() =>
+        handle.executeUpdate<Recorded, [unknown, MessageContext]>(name, { args: [body, context], updateId }),
+      );
     },
   };
 }
@@ -149,9 +151,11 @@ function outcomeOf(error: unknown): Error {
     }
     return error;
   }
-  if (error instanceof WorkflowNotFoundError) return new CourseMissingError('no workflow runs for the account', { cause: error });
+  if (error instanceof WorkflowNotFoundError)
+    return new CourseMissingError('no workflow runs for the account', { cause: error });
   // It was sent: whatever broke after that, it may still be carried out.
-  if (isConnectionTrouble(error)) return new OutcomeUnknownError('no answer in time; ask again with the same key', { cause: error });
+  if (isConnectionTrouble(error))
+    return new OutcomeUnknownError('no answer in time; ask again with the same key', { cause: error });
   return error instanceof Error ? error : new Error('unknown failure', { cause: error });
 }
 

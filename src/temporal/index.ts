@@ -1,4 +1,4 @@
 /** Talking to Temporal: the client's side of accounts' workflows. */
-export { connectLazily, openCourses, workflowIdOf, type Courses, type NewCourse } from './courses';
+export { connectLazily, openCourses, workflowIdOf, type Courses } from './courses';
 export { CourseMissingError, OutcomeUnknownError, RefusedError, TemporalUnavailableError } from './errors';
-export { createAccountWorker, type AccountWorkerOptions } from './worker';
+export { createAccountWorker } from './worker';

@@ -40,7 +40,13 @@ export interface AskOptions {
 /** Starts all four parts, with the given configuration on top of periods of seconds. */
 export async function startProcesses(environment: Readonly<Record<string, string>> = {}): Promise<ProcessSystem> {
   const folder = await mkdtemp(join(tmpdir(), 'ablauf-faults-'));
-  const ports = { mongodb: await freePort(), temporal: await freePort(), api: await freePort(), metrics: await freePort(), workerMetrics: await freePort() };
+  const ports = {
+    mongodb: await freePort(),
+    temporal: await freePort(),
+    api: await freePort(),
+    metrics: await freePort(),
+    workerMetrics: await freePort(),
+  };
   const adminKey = `admin-${randomBytes(12).toString('hex')}`;
   const uri = `mongodb://127.0.0.1:${ports.mongodb}/ablauf?directConnection=true`;
   const env = {
@@ -70,16 +76,33 @@ export async function startProcesses(environment: Readonly<Record<string, string
         namespace: 'default',
         searchAttributes: searchAttributeTypes,
       }),
-    worker: () => startService({ name: 'worker', entry: source('worker.ts'), env, log: join(folder, 'worker.log'), report: () => undefined }),
-    api: () => startService({ name: 'api', entry: source('server.ts'), env, log: join(folder, 'api.log'), report: () => undefined }),
+    worker: () =>
+      startService({
+        name: 'worker',
+        entry: source('worker.ts'),
+        env,
+        log: join(folder, 'worker.log'),
+        report: () => undefined,
+      }),
+    api: () =>
+      startService({
+        name: 'api',
+        entry: source('server.ts'),
+        env,
+        log: join(folder, 'api.log'),
+        report: () => undefined,
+      }),
   };
   const url = `http://127.0.0.1:${ports.api}`;
   const connection = mongoose.createConnection(uri, { serverSelectionTimeoutMS: 5000 });
   connection.on('error', () => undefined);
 
   async function answers(path: string, until: (status: number) => boolean): Promise<void> {
-    for (const end = Date.now() + 60_000; ; ) {
-      const status = await fetch(`${url}${path}`, { signal: AbortSignal.timeout(5000) }).then((response) => response.status, () => 0);
+    for (const end = Date.now() + 60_000; ;) {
+      const status = await fetch(`${url}${path}`, { signal: AbortSignal.timeout(5000) }).then(
+        (response) => response.status,
+        () => 0,
+      );
       if (until(status)) return;
       if (Date.now() > end) throw new Error(`${path} did not answer as awaited, but ${status}`);
       await new Promise((resolve) => setTimeout(resolve, 100));

@@ -12,7 +12,12 @@ import { searchAttributeTypes, type MessageContext, type Recorded } from '../../
 
 export const region = 'eu-central-1';
 
-export const standardSettings: Settings = { gracePeriod: 'P14D', expiryPeriod: 'P30D', notice: 'P7D', minPeriod: 'PT1M' };
+export const standardSettings: Settings = {
+  gracePeriod: 'P14D',
+  expiryPeriod: 'P30D',
+  notice: 'P7D',
+  minPeriod: 'PT1M',
+};
 
 export const admin: Actor = { type: 'key', id: 'test-admin', role: 'admin' };
 
@@ -151,7 +156,13 @@ async function assemble(options: SystemOptions, ground: Ground): Promise<System>
     bundle: { codePath: required('ABLAUF_TEST_BUNDLE') },
   });
   const running = worker.run();
-  const courses = openCourses({ connection: ground.connection, client: ground.client, region, taskQueue, patience: 20_000 });
+  const courses = openCourses({
+    connection: ground.connection,
+    client: ground.client,
+    region,
+    taskQueue,
+    patience: 20_000,
+  });
   return {
     store,
     client: ground.client,
