@@ -2,6 +2,7 @@
 import type { AccountDocument } from '../data';
 import type { CommandName } from '../lifecycle';
 import type { MessageContext, Recorded } from '../workflows';
+import { CourseMissingError } from '../temporal';
 import { unavailable } from './failures';
 import type { Call } from './route';
 import { openAccount, seekAccount, type Visit } from './standing';
@@ -43,7 +44,12 @@ export async function send(
 ): Promise<Outcome> {
   const recorded = await sending(call, () =>
     workshop.courses.send(id, name, body, contextOf(call), call.attempt.updateId),
-  );
+  ).catch(async (error: unknown) => {
+    // Its course may have come to its end under the message: then the account is erased, and says so.
+    if (error instanceof CourseMissingError)
+      await openAccount(workshop, { principal: call.principal, standing: 'any' }, id);
+    throw error;
+  });
   const account = await seekAccount(workshop, { principal: call.principal, standing: 'any' }, id);
   return { recorded, account };
 }

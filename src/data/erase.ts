@@ -8,7 +8,7 @@
  * 3. Every batch may be repeated, by this process or another one.
  */
 import { native } from '../database';
-import { ErasureBlockedError } from './errors';
+import { ErasureBlockedError, ErasureNotDueError } from './errors';
 import { categories, type Category } from './data-sets';
 import { recordStepIn, type StepRecord } from './record-step';
 import type { AccountDocument, ErasureProgress, Store } from './store';
@@ -33,8 +33,9 @@ export interface ErasureHooks {
 /**
  * Begins an erasure: closes the gate to new records, and records the step that says so. Safe to repeat.
  *
- * @throws {ErasureBlockedError} the account as recorded is not one to erase: a hold stands, its deadline has not
- * passed, or it is in another state. Checked in the same transaction, so nothing can come in between.
+ * @throws {ErasureBlockedError} the account as recorded is not one to erase: a hold stands, or it is in another state.
+ * Checked in the same transaction, so nothing can come in between.
+ * @throws {ErasureNotDueError} its deadline has not passed at `now`
  */
 export async function beginErasure(store: Store, step: StepRecord, now: Instant): Promise<void> {
   const left = await countRecords(store, step.account);
@@ -60,7 +61,7 @@ function assertErasable(account: AccountDocument, now: Instant): void {
     throw new ErasureBlockedError(`a legal hold stands on account ${account._id}`);
   const deadline = deadlineOf(account.lifecycle);
   if (deadline === undefined || !isDue(deadline.at, now)) {
-    throw new ErasureBlockedError(`account ${account._id} is not due before ${deadline?.at ?? 'ever'}; it is ${now}`);
+    throw new ErasureNotDueError(`account ${account._id} is not due before ${deadline?.at ?? 'ever'}; it is ${now}`);
   }
 }
 

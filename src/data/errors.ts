@@ -30,9 +30,14 @@ export class WrongRegionError extends Error {
   override readonly name = 'WrongRegionError';
 }
 
-/** A hold, a missing deadline or another state stands against erasing. Nothing was deleted after it did. */
+/** A hold or another state stands against erasing. Nothing was deleted after it did. */
 export class ErasureBlockedError extends Error {
   override readonly name = 'ErasureBlockedError';
+}
+
+/** By the erasing side's own clock the deadline has not passed. Nothing was deleted; ask again shortly. */
+export class ErasureNotDueError extends Error {
+  override readonly name = 'ErasureNotDueError';
 }
 
 /** The search after an erasure found something left. Erase again, then search again. */

@@ -10,13 +10,7 @@ export {
   type SettingsDocument,
   type Store,
 } from './store';
-export {
-  recordCreation,
-  recordStep,
-  type CreationRecord,
-  type RecordedStep,
-  type StepRecord,
-} from './record-step';
+export { recordCreation, recordStep, type CreationRecord, type RecordedStep, type StepRecord } from './record-step';
 export { beginErasure, eraseRecords, type ErasureResult } from './erase';
 export { concludeErasure, searchRemains } from './conclude';
 export { accountIdPattern, splitItems, UnreadableBodyError } from './litellm';

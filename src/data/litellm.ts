@@ -135,7 +135,7 @@ export function parseEvent(
     index,
     account,
     callId,
-    at: new Date(Math.floor(time * 1000)),
+    at: new Date(Math.round(time * 1000)),
     ...(isText(model) ? { model: model.slice(0, 256) } : {}),
     ...(user === undefined ? {} : { user: user.slice(0, 256) }),
     bodies,

@@ -103,7 +103,13 @@ export function begin(origin: Origin, now: Instant, settings: Settings): Lifecyc
 export function decide(account: Lifecycle, command: Command, circumstances: Circumstances): Decision {
   if (account.state === 'erased')
     return refuse(account, 'account-erased', 'the account is erased and never comes back');
-  if (rowFor(account, command.name) === undefined) return refuse(account, 'conflict', inapplicable(account, command));
+  const row = rowFor(account, command.name);
+  if (row === undefined) return refuse(account, 'conflict', inapplicable(account, command));
+  const { role } = circumstances.actor;
+  // A role is absent where Temporal's own permissions decide who may send, as for messages by hand.
+  if (role !== undefined && row.trigger === 'command' && !row.roles.includes(role)) {
+    return refuse(account, 'forbidden', `${command.name} is not for the role ${role}`);
+  }
   switch (command.name) {
     case 'suspend':
       return suspend(account, command.body, circumstances);

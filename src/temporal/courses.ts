@@ -88,8 +88,7 @@ export function openCourses({ connection, client, region, taskQueue, patience = 
       try {
         return await client.withDeadline(deadline, ask);
       } catch (error) {
-        const type = error instanceof WorkflowUpdateFailedError ? failureTypeOf(error) : undefined;
-        if (type === undefined || !handingOver.has(type)) throw outcomeOf(error);
+        if (!isHandingOver(error)) throw outcomeOf(error);
         if (Date.now() + handOverPause > deadline) throw new OutcomeUnknownError('the account did not answer in time');
         await new Promise((resolve) => setTimeout(resolve, handOverPause));
       }
@@ -137,6 +136,13 @@ export function openCourses({ connection, client, region, taskQueue, patience = 
 
 /** The run ended under the message: its successor answers, and knows it if it was carried out. */
 const handingOver: ReadonlySet<string> = new Set([failureTypes.rollingOver, 'AcceptedUpdateCompletedWorkflow']);
+
+/** Whether asking again, with the same id, is all there is to do. */
+function isHandingOver(error: unknown): boolean {
+  if (error instanceof WorkflowUpdateFailedError) return handingOver.has(failureTypeOf(error) ?? '');
+  // An update the server had taken in, and forgot before any worker accepted it.
+  return error instanceof WorkflowNotFoundError && /^update\b/i.test(error.message);
+}
 
 function failureTypeOf(error: WorkflowUpdateFailedError): string | undefined {
   return error.cause instanceof ApplicationFailure ? (error.cause.type ?? undefined) : undefined;

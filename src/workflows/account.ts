@@ -99,6 +99,7 @@ const { beginErasure, eraseAccountData, concludeErasure } = proxyActivities<Acti
     nonRetryableErrorTypes: [
       'SequenceConflictError',
       'ErasureBlockedError',
+      'ErasureNotDueError',
       'ErasureIncompleteError',
       'WrongRegionError',
     ],
@@ -168,11 +169,16 @@ export interface AccountOutcome {
 
 /** Answers remembered for repeats; far more than can be under way at once. */
 const rememberedAnswers = 20;
-/** How long to wait before trying again what the database, at odds with this workflow, would not let happen. */
-const blockedPause = 60 * 60 * 1000;
+/** How long to wait before trying an erasure again that the database would not let happen, in milliseconds. */
+const pauses: ReadonlyMap<string, number> = new Map([
+  // It knows of a hold, say, which this workflow does not.
+  ['ErasureBlockedError', 60 * 60 * 1000],
+  // Clocks differ a little.
+  ['ErasureNotDueError', 10 * 1000],
+  ['ErasureIncompleteError', 60 * 1000],
+]);
 /** A hold may end in the year 9999: it is waited for in stretches that nobody's arithmetic overflows at. */
 const longestWait = MAX_PERIOD;
-const incompletePause = 60 * 1000;
 
 const bySystem: Actor = { type: 'system', id: 'ablauf' };
 const byHand: Actor = { type: 'temporal', id: 'signal' };
@@ -403,7 +409,10 @@ class AccountCourse {
 
   /** Decides, records, becomes. */
   async #take(command: Command, context: MessageContext = { actor: byHand }): Promise<Outcome> {
-    const { version, ...surroundings } = await lookUp(this.#input.account);
+    const { version, ...surroundings } = await lookUp.executeWithOptions(
+      { summary: 'Look up version, plan and settings' },
+      [this.#input.account],
+    );
     if (context.ifVersion !== undefined && context.ifVersion !== version) {
       return refuse(
         this.#lifecycle,
@@ -523,8 +532,7 @@ class AccountCourse {
     }
     const ended = beginning.done ?? { finished: false };
     if ('failure' in ended) {
-      if (failureTypeOf(ended.failure) !== 'ErasureBlockedError') throw ended.failure;
-      this.#withdrawBeginning(messageOf(ended.failure));
+      this.#withdrawBeginning(ended.failure);
       return;
     }
     this.#beginning = undefined;
@@ -543,23 +551,25 @@ class AccountCourse {
       await beginErasure.executeWithOptions({ summary: recordSummary(step.seq, step.action) }, [{ step }]);
       this.#beginning = undefined;
     } catch (error) {
-      if (failureTypeOf(error) !== 'ErasureBlockedError') throw error;
+      if (pauseAfter(error) === undefined) throw error;
       // The erasing activity asks the same thing at a moment of its own, and may yet be told yes: until it has ended,
       // the number of this step is not free for another.
       await condition(() => beginning.done !== undefined);
-      if (beginning.done !== undefined && 'failure' in beginning.done) this.#withdrawBeginning(messageOf(error));
+      if (beginning.done !== undefined && 'failure' in beginning.done) this.#withdrawBeginning(error);
       else this.#beginning = undefined;
     }
   }
 
   /** The database knows of something that forbids the erasure, and this workflow did not: wait, then look again. */
-  #withdrawBeginning(reason: string): void {
+  #withdrawBeginning(failure: unknown): void {
+    const pause = pauseAfter(failure);
+    if (pause === undefined) throw failure;
     if (this.#beginning === undefined) return;
     this.#lifecycle = this.#beginning.lifecycle;
     this.#seq = this.#beginning.seq;
     this.#beginning = undefined;
-    this.#describe(`erasure is blocked: ${reason}`);
-    this.#notBefore = Date.now() + blockedPause;
+    this.#describe(`erasure has to wait: ${messageOf(failure)}`);
+    this.#notBefore = Date.now() + pause;
   }
 
   async #conclude(): Promise<void> {
@@ -571,10 +581,10 @@ class AccountCourse {
         [{ step: this.#stepRecord(step, { actor: bySystem }) }],
       );
     } catch (error) {
-      const type = failureTypeOf(error);
-      if (type !== 'ErasureIncompleteError' && type !== 'ErasureBlockedError') throw error;
+      const pause = pauseAfter(error);
+      if (pause === undefined) throw error;
       this.#describe(`erasure is not complete: ${messageOf(error)}`);
-      this.#notBefore = Date.now() + incompletePause;
+      this.#notBefore = Date.now() + pause;
       return;
     }
     this.#become(step);
@@ -622,6 +632,11 @@ function failureTypeOf(error: unknown): string | undefined {
   if (error instanceof ActivityFailure && error.cause instanceof ApplicationFailure)
     return error.cause.type ?? undefined;
   return undefined;
+}
+
+/** How long to wait before asking again, for a failure that asking again can mend. */
+function pauseAfter(error: unknown): number | undefined {
+  return pauses.get(failureTypeOf(error) ?? '');
 }
 
 function messageOf(error: unknown): string {
