@@ -12,9 +12,9 @@ A comparison is judged by its median. What must never be broken, marked *always*
 | \`reads\` | \`src/server.ts\` in a process of its own: authentication, validation, representation; 1,000 accounts in turn, 16 connections, autocannon in a third process | Express in a process of its own, one route, one \`findOne\` by \`_id\` with \`lean()\`, nothing else |
 | \`erase\` | \`eraseRecords\` on an account of 50,000 records among 500,000, over sixty days; each batch counted in a transaction with the account | four \`deleteMany({ account })\` of another account's records; after each turn a new account takes the place of the one that went |
 | \`ingest\` | batches of 512 events of 11 kB for twenty accounts, checked, split into four collections, deduplicated, in one transaction each: from parsed items, from a body's text, and posted to the API | \`insertMany\` of the documents that are stored in the end, into collections with the same indexes |
-| \`command\` | suspending and reinstating 60 accounts through the API, eight at once | the same updates to the same workflows by Temporal's client alone |
+| \`command\` | suspending and reinstating 60 accounts through the API: the rate with eight at once, the delay one at a time | the same updates to the same workflows by Temporal's client alone |
 | \`life\` | events in the history of an account with records that is created, suspended, closed by its deadline and erased by the next, on the server that skips time; and what 46 days add to an account that sleeps | |
-| \`sleeping\` | resident memory of a worker process in which 600 accounts have gone to sleep, after collecting garbage | the same process when it was 60 |
+| \`sleeping\` | resident memory of a worker process in which 400 accounts have gone to sleep, after collecting garbage | the same process when it was 40 |
 
 \`npm run bench -- NAME…\` runs some of them. On a machine that does other work as well the medians mostly hold; minima,
 maxima and batch times do not.

@@ -12,6 +12,7 @@ export async function writeReport(
   table: string,
   servers: readonly string[],
   figures: readonly Figure[],
+  loadBefore: number,
 ): Promise<void> {
   const missed = figures.filter((figure) => !meets(figure)).map(({ name }) => `- ${name}`);
   const processors = cpus();
@@ -21,6 +22,7 @@ Written by \`npm run bench -- --write\`; change the text in \`bench/report.ts\` 
 
 - Date: ${new Date().toISOString().slice(0, 10)}
 - Machine: ${processors.length} cores (${processors[0]?.model.trim() ?? 'unknown'}), ${(totalmem() / gibibyte).toFixed(0)} GiB of memory
+- Load before the run began: ${loadBefore.toFixed(1)} (one-minute average; on an idle machine it is near 0)
 - Node.js ${process.version} on ${process.platform} ${process.arch}
 - Servers: ${servers.join('; ')}; both embedded, on the loopback interface
 

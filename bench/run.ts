@@ -3,7 +3,7 @@
  * to the plainest thing that does the same work, within one run on one machine.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { resolveTimeSkippingServer, startTestServers } from '../src/embedded';
@@ -31,6 +31,7 @@ async function main(options: readonly string[]): Promise<void> {
   const chosen = benchmarks.filter(({ name }) => names.length === 0 || names.includes(name));
   const say = (text: string) => process.stderr.write(`${text}\n`);
   const started = performance.now();
+  const [load = NaN] = loadavg();
   const figures: Figure[] = [];
   const servers = await startTestServers({ searchAttributes: searchAttributeTypes, onProgress: say });
   const folder = await mkdtemp(join(tmpdir(), 'ablauf-bench-'));
@@ -57,7 +58,7 @@ async function main(options: readonly string[]): Promise<void> {
   say(`${figures.length - missed.length} of ${figures.length} targets met, in ${seconds(started)} s`);
   if (options.includes('--write')) {
     if (names.length > 0) throw new Error('--write takes a whole run: name no benchmark');
-    await writeReport(table, [servers.mongodb.description, servers.temporal.description], figures);
+    await writeReport(table, [servers.mongodb.description, servers.temporal.description], figures, load);
   }
 }
 
