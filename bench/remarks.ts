@@ -18,4 +18,16 @@ A comparison is judged by its median. What must never be broken, marked *always*
 
 \`npm run bench -- NAME…\` runs some of them. On a machine that does other work as well the medians mostly hold; minima,
 maxima and batch times do not.
+
+## What is known of misses
+
+- **Sleeping accounts** stay in the worker's cache of workflows, which by Temporal's default holds some 2,300 of them with a
+  heap limit of 4 GiB. Each takes about 1.3 MiB, because each loads a copy of its own of everything the workflow imports, of
+  which the validation library is by far the largest. Sharing the pure \`lifecycle\` modules between workflows
+  (\`preloadModules\` when bundling) brought that to 0.3 MiB; a bound on the cache (\`maxCachedWorkflows\`) then ends the
+  growth, at the price of replaying the short history of an account that wakes.
+- **A batch of an erasure** aims at 50 ms and takes that on an idle machine. Where other programs want all cores at once, a
+  single one can take several times as long, as everything else does; the next ones are made smaller.
+- **Commands** are bound by processors here: API, worker, Temporal and database share the machine, and what the API does
+  beside sending the update (asking who calls, reading the account before and after) is taken from the others.
 `;

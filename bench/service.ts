@@ -1,5 +1,5 @@
 /** The real API as a process, and what it takes to talk to it. */
-import { spawn } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
@@ -19,11 +19,12 @@ export interface Api {
 
 const startPatience = 60_000;
 
-/** Starts `src/server.ts` on a database of the benchmark's own. */
+/** Starts the API on a database of the benchmark's own. */
 export async function startApi(ground: Ground, database: string): Promise<Api> {
   const [port, management] = await Promise.all([freePort(), freePort()]);
-  const child = spawn(process.execPath, ['--import', 'tsx', join(__dirname, '..', 'src', 'server.ts')], {
-    stdio: ['ignore', 'ignore', 'inherit'],
+  const child = fork(join(__dirname, 'processes', 'api.ts'), {
+    execArgv: ['--import', 'tsx'],
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     env: {
       ...process.env,
       NODE_ENV: 'production',
