@@ -14,18 +14,16 @@ A comparison is judged by its median. What must never be broken, marked *always*
 | \`ingest\` | batches of 512 events of 11 kB for twenty accounts, checked, split into four collections, deduplicated, in one transaction each: from parsed items, from a body's text, and posted to the API | \`insertMany\` of the documents that are stored in the end, into collections with the same indexes |
 | \`command\` | suspending and reinstating 60 accounts through the API: the rate with eight at once, the delay one at a time | the same updates to the same workflows by Temporal's client alone |
 | \`life\` | events in the history of an account with records that is created, suspended, closed by its deadline and erased by the next, on the server that skips time; and what 46 days add to an account that sleeps | |
-| \`sleeping\` | resident memory of a worker process in which 400 accounts have gone to sleep, after collecting garbage | the same process when it was 40 |
+| \`sleeping\` | resident memory of a worker process in which 1,000 accounts have gone to sleep, after collecting garbage | the same process when it was 100 |
 
 \`npm run bench -- NAME…\` runs some of them. On a machine that does other work as well the medians mostly hold; minima,
 maxima and batch times do not.
 
 ## What is known of misses
 
-- **Sleeping accounts** stay in the worker's cache of workflows, which by Temporal's default holds some 2,300 of them with a
-  heap limit of 4 GiB. Each takes about 1.3 MiB, because each loads a copy of its own of all modules the workflow imports.
-  Sharing the pure \`lifecycle\` modules, and the validation library with them, between workflows (\`preloadModules\` when
-  bundling) brought that to 0.3 MiB in a trial, and 400 accounts from 2.6 to 1.4 times the memory of 40; a cache of 40
-  workflows (\`maxCachedWorkflows\`) as well, to 1.1 times.
+- **Sleeping accounts** beyond a hundred leave the worker's cache of workflows (\`maxCachedWorkflows\`) and are read back when
+  they wake. By Temporal's default some 2,300 would stay, at about 1.3 MiB each, because each loads a copy of its own of all
+  modules the workflow imports; 400 accounts then took 2.6 times the memory of 40.
 - **A batch of an erasure** aims at 50 ms. Where other programs want all cores at once, a single one can take several times
   as long, as everything else does, and the next ones are made smaller: at a load of eight on two cores, batches of up to
   360 ms were seen.

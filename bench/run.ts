@@ -5,8 +5,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { resolveTimeSkippingServer, startTestServers } from '../src/embedded';
+import { bundleWorkflows } from '../src/temporal';
 import { searchAttributeTypes } from '../src/workflows';
 import { command } from './command';
 import { erase } from './erase';
@@ -63,8 +63,7 @@ async function main(options: readonly string[]): Promise<void> {
 }
 
 async function bundleInto(folder: string): Promise<string> {
-  const workflowsPath = require.resolve('../src/workflows/entry');
-  const { code } = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('WARN') });
+  const code = await bundleWorkflows(require.resolve('../src/workflows/entry'));
   const path = join(folder, 'workflows.js');
   await writeFile(path, code);
   return path;

@@ -8,7 +8,7 @@ import { summaryOf } from './figures';
 import { repeats, side, type Benchmark, type Ground } from './harness';
 import { dropStore, freshStore, region, settings } from './stores';
 
-const few = 40;
+const few = 100;
 const many = 10 * few;
 const mebibyte = 1024 * 1024;
 const database = 'sleeping';

@@ -81,12 +81,19 @@ export function connectLazily(address: string): Connection {
   });
 }
 
+/** For so long after an answer Temporal counts as there, in milliseconds. */
+const freshness = 250;
+
 export function openCourses({ connection, client, region, taskQueue, patience = 3300 }: CoursesOptions): Courses {
+  let lastAnswer = -Infinity;
+
   async function answered(ask: () => Promise<Recorded>): Promise<Recorded> {
     const deadline = Date.now() + patience;
     for (;;) {
       try {
-        return await client.withDeadline(deadline, ask);
+        const recorded = await client.withDeadline(deadline, ask);
+        lastAnswer = performance.now();
+        return recorded;
       } catch (error) {
         if (!isHandingOver(error)) throw outcomeOf(error);
         if (Date.now() + handOverPause > deadline) throw new OutcomeUnknownError('the account did not answer in time');
@@ -97,8 +104,10 @@ export function openCourses({ connection, client, region, taskQueue, patience = 
 
   return {
     async reach() {
+      if (performance.now() - lastAnswer < freshness) return;
       try {
         await connection.withDeadline(Date.now() + reachPatience, () => connection.healthService.check({}));
+        lastAnswer = performance.now();
       } catch (error) {
         throw new TemporalUnavailableError('Temporal cannot be reached', { cause: error });
       }

@@ -1,8 +1,8 @@
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { resolveTimeSkippingServer, startTestServers, type TestServers } from '../../src/embedded';
+import { bundleWorkflows } from '../../src/temporal';
 import { searchAttributeTypes } from '../../src/workflows';
 
 declare global {
@@ -15,10 +15,7 @@ export default async function globalSetup(): Promise<void> {
   const servers = await startTestServers({ searchAttributes: searchAttributeTypes, onProgress: say });
   globalThis.ablaufTestServers = servers;
   const timeSkipping = await resolveTimeSkippingServer({ onProgress: say });
-  const { code } = await bundleWorkflowCode({
-    workflowsPath: require.resolve('../../src/workflows/entry'),
-    logger: new DefaultLogger('WARN'),
-  });
+  const code = await bundleWorkflows(require.resolve('../../src/workflows/entry'));
   const folder = await mkdtemp(join(tmpdir(), 'ablauf-bundle-'));
   const bundle = join(folder, 'workflows.js');
   await writeFile(bundle, code);
