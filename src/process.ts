@@ -1,16 +1,49 @@
 /** What our processes have in common: a log, a start that says what is missing, and a stop that finishes its work. */
-import pino, { type Logger } from 'pino';
+import pino, { type DestinationStream, type Logger } from 'pino';
 
-/** A structured log on standard output. What could be a secret is taken out, whoever logs it. */
-export function createLog(part: string, level: string): Logger {
-  return pino({
-    level,
-    base: { part },
-    redact: {
-      paths: ['*.authorization', '*.cookie', '*.key', '*.password', 'authorization', 'key'],
-      censor: '[taken out]',
+/**
+ * A structured log. What could be a secret or a customer's content is taken out, whoever logs it.
+ *
+ * @param destination standard output where none is given
+ */
+export function createLog(part: string, level: string, destination?: DestinationStream): Logger {
+  return pino(
+    {
+      level,
+      base: { part },
+      serializers: { err: shownError },
+      redact: {
+        paths: ['*.authorization', '*.cookie', '*.key', '*.password', 'authorization', 'key'],
+        censor: '[taken out]',
+      },
     },
-  });
+    destination,
+  );
+}
+
+const longestMessage = 500;
+const longestStack = 4000;
+
+/** What the log shows of an error: never its other members, since a failed bulk write carries the documents themselves. */
+function shownError(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { type: typeof error };
+  const { code } = error as { code?: unknown };
+  return {
+    ...nameAndMessageOf(error),
+    ...(typeof code === 'string' || typeof code === 'number' ? { code } : {}),
+    stack: framesOf(error),
+    ...(error.cause instanceof Error ? { cause: nameAndMessageOf(error.cause) } : {}),
+  };
+}
+
+function nameAndMessageOf({ name, message }: Error): { type: string; message: string } {
+  return { type: name, message: message.slice(0, longestMessage) };
+}
+
+/** A stack begins with the message, which may be long: only where it happened is of use here. */
+function framesOf({ stack = '' }: Error): string {
+  const frames = stack.split('\n').filter((line) => /^\s+at /.test(line));
+  return frames.join('\n').slice(0, longestStack);
 }
 
 /** A process that runs. */
