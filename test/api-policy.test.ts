@@ -1,12 +1,33 @@
 /** Policies, their preview, holds, the timeline and the deployment's defaults over HTTP. */
 import { randomUUID } from 'node:crypto';
+import { OutcomeUnknownError, TemporalUnavailableError } from '../src/temporal';
 import { startApi, type Answered, type Api } from './helpers/api';
 
 let api: Api;
+/** Set by a test to stand between the API and Temporal. */
+let reaching: (() => Promise<void>) | undefined;
+let answering: (() => Promise<never>) | undefined;
 
 beforeAll(async () => {
-  api = await startApi();
+  api = await startApi({
+    dependencies: (given) => ({
+      ...given,
+      courses: {
+        reach: () => reaching?.() ?? given.courses.reach(),
+        create: (...course) => given.courses.create(...course),
+        async send(...message) {
+          const recorded = await given.courses.send(...message);
+          await answering?.();
+          return recorded;
+        },
+      },
+    }),
+  });
 }, 120_000);
+afterEach(() => {
+  reaching = undefined;
+  answering = undefined;
+});
 afterAll(() => api.stop());
 
 const day = 86_400_000;
@@ -97,6 +118,36 @@ describe('POST /v1/accounts/:id/policy/preview', () => {
     });
   });
 
+  it('R12: is not got round by a key that an earlier try left behind', async () => {
+    const id = await api.system.createAccount({ plan: 'enterprise' });
+    await ingest(id, [1, 10]);
+    const path = `/v1/accounts/${id}/policy`;
+    const headers = { 'idempotency-key': randomUUID() };
+    const patch = () => api.ask('PATCH', path, { body: { activeRetentionDays: 5 }, headers });
+    reaching = () => Promise.reject(new TemporalUnavailableError('away'));
+    expect(await patch()).toMatchObject({ status: 503, body: { code: 'unavailable' } });
+    reaching = undefined;
+    expect(await patch()).toMatchObject({ status: 409, body: { code: 'conflict' } });
+    expect((await api.ask('GET', path)).body).toMatchObject({ activeRetentionDays: { value: null } });
+  });
+
+  it('R12: a confirmed change whose outcome was unknown is safe to repeat', async () => {
+    const id = await api.system.createAccount({ plan: 'enterprise' });
+    await ingest(id, [1, 10]);
+    const path = `/v1/accounts/${id}/policy`;
+    const preview = await api.ask('POST', `${path}/preview`, { body: { activeRetentionDays: 5 } });
+    const body = { activeRetentionDays: 5, confirm: preview.body['confirm'] };
+    const headers = { 'idempotency-key': randomUUID() };
+    answering = () => Promise.reject(new OutcomeUnknownError('lost on the way'));
+    expect(await api.ask('PATCH', path, { body, headers })).toMatchObject({ status: 504 });
+    answering = undefined;
+    expect(await api.ask('PATCH', path, { body, headers })).toMatchObject({
+      status: 200,
+      body: { activeRetentionDays: { value: 5 } },
+    });
+    expect(await api.system.actions(id)).toEqual(['account.created', 'policy.changed']);
+  });
+
   it('R12: asks for no confirmation where nothing goes', async () => {
     const id = await api.system.createAccount({ plan: 'enterprise' });
     await ingest(id, [1]);
@@ -137,6 +188,7 @@ describe('holds', () => {
     await api.ask('POST', path, { body: { reason: 'another' } });
     const first = await api.ask('GET', `${path}?limit=1`);
     expect(first.body['items']).toEqual([placed.body]);
+    expect(first.headers.get('etag')).toBe('"3"');
     const rest = await api.ask('GET', `${path}?limit=1&cursor=${String(first.body['nextCursor'])}`);
     expect(rest.body).toMatchObject({ items: [{ reason: 'another' }], nextCursor: null });
     expect((await api.ask('DELETE', `${path}/${hold}`)).status).toBe(204);

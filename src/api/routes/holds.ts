@@ -19,12 +19,12 @@ export function holdRoutes(workshop: Workshop): Route[] {
       params: accountParamsSchema,
       query: pageSchema,
       async handle({ principal, standing, params, query }) {
-        const { lifecycle } = await openAccount(workshop, { principal, standing }, params.id);
+        const { lifecycle, version } = await openAccount(workshop, { principal, standing }, params.id);
         const list = `holds/${params.id}`;
         const after = positionIn(list, query.cursor, z.tuple([z.string(), z.string()]));
         const rest = [...lifecycle.holds].sort(inOrder).filter((hold) => after === undefined || isBehind(hold, after));
         const position = ({ placedAt, id }: Hold) => [placedAt, id];
-        return { status: 200, body: pageOf(rest, query.limit, list, position, (hold) => hold) };
+        return { status: 200, body: pageOf(rest, query.limit, list, position, (hold) => hold), version };
       },
     }),
     route({
