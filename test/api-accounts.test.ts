@@ -311,9 +311,34 @@ describe('an erased account', () => {
     const gone = { status: 410, body: { code: 'account-erased' } };
     expect(await api.ask('POST', `/v1/accounts/${id}/suspend`, { body: { reason: 'other' } })).toMatchObject(gone);
     expect(await api.ask('PATCH', `/v1/accounts/${id}`, { body: { name: 'x' } })).toMatchObject(gone);
-    expect(await api.ask('GET', `/v1/accounts/${id}/timeline`)).toMatchObject(gone);
     expect(await api.ask('POST', '/v1/accounts', { body: { id, ...profile } })).toMatchObject({ status: 409 });
     expect(await api.ask('POST', '/v1/api-keys', { body: { role: 'customer', account: id } })).toMatchObject(gone);
+  });
+});
+
+describe('the timeline of an erased account', () => {
+  it('R19, R22: is there for staff to the last entry, and no longer for its customer', async () => {
+    const id = await api.system.createAccount();
+    const customer = await api.keyFor('customer', id);
+    const { store } = api.system;
+    const at = new Date();
+    await store.accounts.collection.updateOne({ _id: id as never }, { $set: { state: 'erased', erasedAt: at } });
+    await store.transaction((session) =>
+      store.audit.append(session, {
+        at,
+        actor: { type: 'system', id: 'workflow' },
+        action: 'account.erased',
+        account: id,
+        details: {},
+      }),
+    );
+    const read = (key: string) => api.ask('GET', `/v1/accounts/${id}/timeline`, { key });
+    for (const role of ['admin', 'operator', 'auditor', 'legal'] as const) {
+      const { status, body } = await read(await api.keyFor(role));
+      expect(status).toBe(200);
+      expect((body['items'] as { action: string }[]).at(-1)).toMatchObject({ action: 'account.erased' });
+    }
+    expect(await read(customer)).toMatchObject({ status: 410, body: { code: 'account-erased' } });
   });
 });
 

@@ -2,12 +2,12 @@
 import type { mongo } from 'mongoose';
 import { z } from 'zod';
 import { native } from '../../database';
-import { permissions, type Principal } from '../../access';
+import { permissions } from '../../access';
 import type { AuditEntryDocument } from '../../audit';
 import { pageOf, positionIn } from '../cursors';
 import { route, type Route } from '../route';
 import { accountParamsSchema, pageSchema } from '../schemas';
-import { openAccount } from '../standing';
+import { openAccount, seekAccount } from '../standing';
 import type { Workshop } from '../workshop';
 
 type Filter = mongo.Filter<AuditEntryDocument>;
@@ -22,7 +22,9 @@ export function timelineRoutes(workshop: Workshop): Route[] {
       params: accountParamsSchema,
       query: pageSchema,
       async handle({ principal, standing, params: { id }, query }) {
-        await openAccount(workshop, { principal, standing }, id);
+        // What happened outlives the account, as proof. It is no longer its customer's to see.
+        const open = principal.role === 'customer' ? openAccount : seekAccount;
+        await open(workshop, { principal, standing }, id);
         const list = `timeline/${id}`;
         const after = positionIn(list, query.cursor, positionSchema);
         const filters: Filter[] = [
@@ -36,8 +38,7 @@ export function timelineRoutes(workshop: Workshop): Route[] {
           .limit(query.limit + 1)
           .toArray();
         const position = ({ at, seq, _id }: AuditEntryDocument) => [at.getTime(), seq ?? null, _id];
-        const represent = (entry: AuditEntryDocument) => entryFor(entry, principal);
-        return { status: 200, body: pageOf(entries, query.limit, list, position, represent) };
+        return { status: 200, body: pageOf(entries, query.limit, list, position, entryFor) };
       },
     }),
   ];
@@ -51,16 +52,14 @@ const hiddenFromCustomers: Filter[] = [
 ];
 
 /** An audit entry as the API shows it. */
-function entryFor({ _id, at, actor, action, account, details, requestId }: AuditEntryDocument, { role }: Principal) {
-  // An erasure that goes on where a hold had stopped it would tell a customer of the hold.
-  const { resumed, ...rest } = details;
+function entryFor({ _id, at, actor, action, account, details, requestId }: AuditEntryDocument) {
   return {
     id: _id,
     at: at.toISOString(),
     actor: { type: actor.type, id: actor.id },
     action,
     ...(account === undefined ? {} : { account }),
-    details: role === 'customer' || resumed === undefined ? rest : details,
+    details,
     ...(requestId === undefined ? {} : { requestId }),
   };
 }
