@@ -5,12 +5,13 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ServiceError, WorkflowUpdateFailedError, type Client, type Connection } from '@temporalio/client';
 import pino from 'pino';
 import { createKeyring, registerKeys } from '../src/access';
 import { createApp, problemCatalogue, registerIdempotency } from '../src/api';
 import { openStore, prepareStore } from '../src/data';
 import { startMongodb } from '../src/embedded';
-import { OutcomeUnknownError, TemporalUnavailableError } from '../src/temporal';
+import { openCourses, OutcomeUnknownError, TemporalUnavailableError } from '../src/temporal';
 import { adminKey, listen, startApi, type Api } from './helpers/api';
 
 let api: Api;
@@ -182,12 +183,24 @@ describe('Idempotency-Key', () => {
 describe('health', () => {
   it('says that the process serves, and what is missing', async () => {
     expect((await api.ask('GET', '/healthz', { key: null })).body).toEqual({ status: 'ok' });
-    expect(await api.ask('GET', '/readyz', { key: null })).toMatchObject({ status: 200, body: { status: 'ok' } });
-    checks = () => Promise.resolve({ mongodb: 'ok', temporal: 'cannot be reached', worker: 'ok' });
-    expect(await api.ask('GET', '/readyz', { key: null })).toMatchObject({
+    const well = { mongodb: 'ok', temporal: 'ok', worker: 'ok' };
+    const ready = await api.ask('GET', '/readyz', { key: null });
+    expect(ready).toMatchObject({ status: 200, body: { status: 'ok', checks: well } });
+    checks = () => Promise.resolve({ ...well, temporal: 'connect ECONNREFUSED 10.0.0.7:7233' });
+    const answer = await api.ask('GET', '/readyz', { key: null });
+    expect(answer.headers.get('content-type')).toMatch(/^application\/problem\+json/);
+    expect(answer).toMatchObject({
       status: 503,
-      body: { status: 'unavailable', checks: { temporal: 'cannot be reached' } },
+      body: {
+        type: '/problems/unavailable',
+        title: problemCatalogue.unavailable.title,
+        status: 503,
+        code: 'unavailable',
+        checks: { ...well, temporal: 'missing' },
+      },
     });
+    expect(answer.text).not.toMatch(/10\.0\.0\.7|7233/);
+    expect(api.logged.join('\n')).toContain('10.0.0.7:7233');
     checks = () => new Promise(() => undefined);
     const started = performance.now();
     expect(await api.ask('GET', '/readyz', { key: null })).toMatchObject({ status: 503 });
@@ -198,11 +211,63 @@ describe('health', () => {
 describe('when something is away', () => {
   it('says that nothing happened while Temporal cannot be reached', async () => {
     const { body } = await api.ask('POST', '/v1/accounts', { body: profile });
-    reaching = () => Promise.reject(new TemporalUnavailableError('away'));
+    const cause = new Error('no route to the house');
+    reaching = () => Promise.reject(new TemporalUnavailableError('away', { cause }));
     const path = `/v1/accounts/${String(body['id'])}`;
     expect(await api.ask('POST', `${path}/close`)).toMatchObject({ status: 503, body: { code: 'unavailable' } });
     expect(await api.ask('POST', '/v1/accounts', { body: profile })).toMatchObject({ status: 503 });
     expect(await api.ask('GET', path)).toMatchObject({ status: 200, body: { state: 'active' } });
+    const lines = api.logged.map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(lines.findLast(({ status }) => status === 503)).toMatchObject({
+      level: 40,
+      cause: 'TemporalUnavailableError: away (Error: no route to the house)',
+    });
+  });
+
+  it.each([
+    ['UNAVAILABLE', 14, OutcomeUnknownError],
+    ['DEADLINE_EXCEEDED', 4, OutcomeUnknownError],
+    ['RESOURCE_EXHAUSTED', 8, OutcomeUnknownError],
+    ['INVALID_ARGUMENT', 3, ServiceError],
+    ['PERMISSION_DENIED', 7, ServiceError],
+  ])('tells a message that was turned down from one that may still arrive: %s', async (name, code, expected) => {
+    const trouble = Object.assign(new Error(`${code} ${name}`), { code, details: name, metadata: {} });
+    const executeUpdate = () => Promise.reject(new ServiceError('it failed', { cause: trouble }));
+    const courses = openCourses({
+      connection: {} as Connection,
+      client: {
+        withDeadline: <T>(_deadline: number, work: () => Promise<T>) => work(),
+        workflow: { getHandle: () => ({ executeUpdate }) },
+      } as unknown as Client,
+      region: 'eu-central-1',
+      taskQueue: 'none',
+    });
+    const context = { actor: { type: 'key', id: 'somebody' } } as const;
+    await expect(courses.send('x', 'close', {}, context, 'once')).rejects.toBeInstanceOf(expected);
+  });
+
+  it('asks again whether Temporal is there once a call got lost, and not after a no', async () => {
+    let failure: Error = new WorkflowUpdateFailedError('no', new Error('no'));
+    let asked = 0;
+    const courses = openCourses({
+      connection: {
+        withDeadline: () => Promise.resolve(void (asked += 1)),
+      } as unknown as Connection,
+      client: {
+        withDeadline: () => Promise.reject(failure),
+        workflow: { getHandle: () => ({}) },
+      } as unknown as Client,
+      region: 'eu-central-1',
+      taskQueue: 'none',
+    });
+    const send = () => courses.send('x', 'close', {}, { actor: { type: 'key', id: 'somebody' } }, 'once');
+    await expect(send()).rejects.toBe(failure);
+    await courses.reach();
+    expect(asked).toBe(0);
+    failure = Object.assign(new Error('14 UNAVAILABLE'), { code: 14, details: 'away', metadata: {} });
+    await expect(send()).rejects.toBeInstanceOf(OutcomeUnknownError);
+    await courses.reach();
+    expect(asked).toBe(1);
   });
 
   it.each([

@@ -6,7 +6,7 @@ import type { ApiDependencies } from './dependencies';
 import { problemOf } from './failures';
 import { registerIdempotency } from './idempotency';
 import { handlerOf } from './pipeline';
-import { notFound, Problem } from './problems';
+import { notFound, Problem, problemCatalogue } from './problems';
 import { sendProblem, type Reply } from './reply';
 import type { Incoming, Route } from './route';
 import { allRoutes } from './routes';
@@ -83,16 +83,25 @@ function logFinished(log: Logger, request: Incoming, response: Reply): void {
   // The declared path, not the one asked for: queries and ids that are none may hold what no log should.
   const { requestId, route, actor, failure } = locals;
   const line = { requestId, method: request.method, route, status, ms: Math.round(milliseconds), actor };
-  if (failure !== undefined) log.error({ ...line, err: failure }, 'a request broke something');
-  else if (status >= 500 || milliseconds >= slow) log.warn(line, 'a request was slow or could not be served');
+  const away = status === problemCatalogue.unavailable.status || status === problemCatalogue['outcome-unknown'].status;
+  if (failure !== undefined && !away) log.error({ ...line, err: failure }, 'a request broke something');
+  else if (status >= 500) log.warn({ ...line, cause: causeOf(failure) }, 'a request could not be served');
+  else if (milliseconds >= slow) log.warn(line, 'a request was slow');
   else log.info(line, 'served');
+}
+
+/** An error and what lies behind it, in a line: while something is away there are many, and their stacks say nothing. */
+function causeOf(failure: unknown): string | undefined {
+  if (!(failure instanceof Error)) return undefined;
+  const behind = failure.cause instanceof Error ? ` (${failure.cause.name}: ${failure.cause.message})` : '';
+  return `${failure.name}: ${failure.message}${behind}`.slice(0, 500);
 }
 
 // Express knows an error handler by its four parameters.
 const failing: ErrorRequestHandler = (error: unknown, _request, response, _next) => {
   const reply = response as Reply;
   const problem = problemOf(error, { sent: false, writing: false, abandoned: false });
-  if (problem.code === 'internal') reply.locals.failure ??= error;
+  if (problem.status >= 500) reply.locals.failure ??= error;
   if (reply.headersSent) {
     reply.destroy();
     return;

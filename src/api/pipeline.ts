@@ -48,7 +48,7 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
     } catch (error) {
       const problem = problemOf(error, progress);
       if (problem.code === 'forbidden' && isWrite) await auditRefusal(request, response, principal);
-      if (problem.code === 'internal') response.locals.failure = error;
+      if (problem.status >= 500) response.locals.failure = error;
       throw problem;
     }
   }

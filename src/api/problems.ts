@@ -28,6 +28,7 @@ export interface ProblemExtras {
   readonly errors?: readonly Flaw[];
   readonly state?: string;
   readonly allowed?: readonly string[];
+  readonly checks?: Readonly<Record<string, 'ok' | 'missing'>>;
 }
 
 /** A no that is meant for the client, word for word. */

@@ -12,8 +12,7 @@ export interface Locals {
   /** The declared path, once known. The path itself may hold what no log should. */
   route?: string;
   actor?: string;
-  account?: string;
-  /** What went wrong, where the client is not told. */
+  /** What went wrong on our side; the client is not told. */
   failure?: unknown;
 }
 

@@ -95,6 +95,8 @@ export function openCourses({ connection, client, region, taskQueue, patience = 
         lastAnswer = performance.now();
         return recorded;
       } catch (error) {
+        if (isConnectionTrouble(error)) lastAnswer = -Infinity;
+        else if (isAnswer(error)) lastAnswer = performance.now();
         if (!isHandingOver(error)) throw outcomeOf(error);
         if (Date.now() + handOverPause > deadline) throw new OutcomeUnknownError('the account did not answer in time');
         await new Promise((resolve) => setTimeout(resolve, handOverPause));
@@ -174,7 +176,24 @@ function outcomeOf(error: unknown): Error {
   return error instanceof Error ? error : new Error('unknown failure', { cause: error });
 }
 
+/** A no is an answer as well: whoever gives it is there. */
+function isAnswer(error: unknown): boolean {
+  return error instanceof WorkflowUpdateFailedError || error instanceof WorkflowNotFoundError;
+}
+
+/** The gRPC codes after which nobody can tell what became of a call. With any other the server itself turned it down. */
+const troubles: ReadonlySet<number> = new Set([
+  1, // CANCELLED
+  2, // UNKNOWN
+  4, // DEADLINE_EXCEEDED
+  8, // RESOURCE_EXHAUSTED
+  10, // ABORTED
+  13, // INTERNAL
+  14, // UNAVAILABLE
+]);
+
 function isConnectionTrouble(error: unknown): boolean {
-  if (error instanceof Error && error.name === 'WorkflowUpdateRPCTimeoutOrCancelledError') return true;
-  return isGrpcServiceError(error) || (error instanceof Error && isGrpcServiceError(error.cause));
+  if (!(error instanceof Error)) return false;
+  if (error.name === 'WorkflowUpdateRPCTimeoutOrCancelledError') return true;
+  return [error, error.cause].some((one) => isGrpcServiceError(one) && troubles.has(one.code));
 }

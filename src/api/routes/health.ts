@@ -1,11 +1,12 @@
 /** Whether the process serves, and whether what it needs is there. */
+import { Problem } from '../problems';
 import { route, type Route } from '../route';
 import type { Workshop } from '../workshop';
 
 /** How long the checks may take, in milliseconds. */
 const patience = 3000;
 
-export function healthRoutes({ health }: Workshop): Route[] {
+export function healthRoutes({ health, log }: Workshop): Route[] {
   return [
     route({
       method: 'get',
@@ -20,9 +21,15 @@ export function healthRoutes({ health }: Workshop): Route[] {
       roles: 'public',
       summary: 'Says whether everything behind it answers.',
       async handle() {
-        const checks = await inTime(health());
-        const ready = Object.values(checks).every((check) => check === 'ok');
-        return { status: ready ? 200 : 503, body: { status: ready ? 'ok' : 'unavailable', checks } };
+        const found = await inTime(health());
+        const checks = Object.fromEntries(
+          Object.entries(found).map(([part, said]) => [part, said === 'ok' ? 'ok' : 'missing'] as const),
+        );
+        if (Object.values(checks).every((check) => check === 'ok'))
+          return { status: 200, body: { status: 'ok', checks } };
+        // What is wrong names hosts and ports, and everybody may ask.
+        log.warn({ checks: found }, 'something behind the API does not answer');
+        throw new Problem('unavailable', 'something this needs does not answer', { checks }, { 'Retry-After': '1' });
       },
     }),
   ];
