@@ -4,7 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { durationSchema, parseDuration, periodFlaws, type Settings } from './lifecycle';
+import { parseDuration, periodFlaws, type Settings } from './lifecycle';
+import { durationSchema } from './lifecycle/schemas';
 
 /** The sites a deployment can be at, and the data region each belongs to (R25). */
 export const sites = { 'us-west-1': 'US', 'us-east-1': 'US', 'eu-central-1': 'EU' } as const;

@@ -4,19 +4,14 @@ import {
   allowedChanges,
   begin,
   canonicalDuration,
-  commandNames,
-  commandSchemas,
   conditions,
   deadlineOf,
   decide,
   DurationError,
-  durationSchema,
   endOf,
   formatDuration,
-  instantSchema,
   MAX_PERIOD,
   nextWake,
-  parseCommand,
   parseDuration,
   plus,
   policyInForce,
@@ -38,6 +33,7 @@ import {
   type Step,
   type Transition,
 } from '../src/lifecycle';
+import { commandNames, commandSchemas, durationSchema, instantSchema, parseCommand } from '../src/lifecycle/schemas';
 
 // The promise: what becomes of an account is decided by one table and by arithmetic that no clock, zone or calendar of the
 // host takes part in. Nothing here needs Temporal or a database.
@@ -660,6 +656,16 @@ describe('legal holds', () => {
     expect(stepOf(decide(freed, { name: 'beginErasure' }, at(plus(start, 'P108D')))).action).toBe(
       'account.erasure-started',
     );
+  });
+
+  test('R9: a hold that comes and goes while the notice of an earlier one runs is given a notice of its own', () => {
+    const released = plus(start, 'P40D');
+    const afterFirst = take(held, command('releaseHold', { holdId: held.holds[0]?.id }), released);
+    expect(deadlineOf(afterFirst)?.at).toBe(plus(released, 'P7D'));
+    const again = take(afterFirst, command('placeHold', { reason: 'another lawsuit' }), plus(released, 'P2D'));
+    const lastMinute = plus(released, 'P6DT23H59M');
+    const afterSecond = take(again, command('releaseHold', { holdId: again.holds[0]?.id }), lastMinute);
+    expect(deadlineOf(afterSecond)?.at).toBe(plus(lastMinute, 'P7D'));
   });
 
   test('R9: a hold placed while erasure runs can be placed, and erasure goes on after the notice', () => {

@@ -45,6 +45,8 @@ interface Model {
   /** Days the period that runs was given, and when it ends. */
   length: number;
   due: number;
+  /** The date of erasure passed under a hold, and only the notice after its release is waited for. */
+  overdue: boolean;
   own: { gracePeriod?: number; expiryPeriod?: number };
   holds: ModelHold[];
   /** When it was active; the last stretch is open while it is. */
@@ -71,10 +73,11 @@ function enter(model: Model, state: 'suspended' | 'expired', since: number): voi
   model.since = since;
   model.length = lengthOf(model, state === 'suspended' ? 'gracePeriod' : 'expiryPeriod');
   model.due = since + model.length * day;
+  model.overdue = false;
 }
 
 function activate(model: Model, since: number): void {
-  Object.assign(model, { state: 'active', since, causes: [], due: Infinity });
+  Object.assign(model, { state: 'active', since, causes: [], due: Infinity, overdue: false });
   model.active.push({ from: since, to: Infinity });
 }
 
@@ -168,7 +171,8 @@ async function wait(model: Model, world: World, target: number): Promise<void> {
       await world.system.sleep(Math.max(1, holdEnd + second - (await nowOf(world))));
       const account = await until(world, ({ lifecycle }) => !lifecycle.holds.some((hold) => hold.id === first.id));
       model.holds = model.holds.filter((hold) => hold.id !== first.id);
-      if (model.state === 'expired' && model.holds.length === 0 && model.due <= holdEnd) {
+      if (model.state === 'expired' && model.holds.length === 0 && (model.overdue || model.due <= holdEnd)) {
+        model.overdue = true;
         model.due = between(account.deadline?.at.getTime() ?? NaN, holdEnd + notice, holdEnd + notice + settled);
       }
       continue;
@@ -239,6 +243,8 @@ async function carryOut(model: Model, world: World, step: Step): Promise<void> {
       if (runs !== step.period) return;
       const [low, high] = [changedDue(model, wanted, before), changedDue(model, wanted, after)];
       model.due = between(account.deadline?.at.getTime() ?? NaN, low, high);
+      // A period set anew has a date of its own again.
+      if (wanted !== model.length) model.overdue = false;
       model.length = wanted;
       return;
     }
@@ -249,7 +255,8 @@ async function carryOut(model: Model, world: World, step: Step): Promise<void> {
     }
     case 'releaseHold':
       model.holds.splice(step.which, 1);
-      if (model.state === 'expired' && model.holds.length === 0 && model.due <= after) {
+      if (model.state === 'expired' && model.holds.length === 0 && (model.overdue || model.due <= after)) {
+        model.overdue = true;
         model.due = between(account.deadline?.at.getTime() ?? NaN, before + notice, after + notice);
       }
   }
@@ -384,7 +391,17 @@ describe('the model of the policy', () => {
         const since = (await system.account(id)).since.getTime();
         const setup = () => ({
           model: {
-            ...{ state: 'active', since, causes: [], length: 0, due: Infinity, own: {}, holds: [], stored: 0 },
+            ...{
+              state: 'active',
+              since,
+              causes: [],
+              length: 0,
+              due: Infinity,
+              overdue: false,
+              own: {},
+              holds: [],
+              stored: 0,
+            },
             active: [{ from: since, to: Infinity }],
           } satisfies Model as Model,
           real: { system, id },

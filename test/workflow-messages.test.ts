@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { WorkflowUpdateFailedError, type WorkflowHandle } from '@temporalio/client';
 import { type ApplicationFailure } from '@temporalio/common';
-import { allowedChanges, commandNames, rowFor, type AccountState, type CommandName } from '../src/lifecycle';
+import { allowedChanges, rowFor, type AccountState, type CommandName } from '../src/lifecycle';
+import { commandNames } from '../src/lifecycle/schemas';
 import { deadlineQuery, stateQuery, type CourseView } from '../src/workflows';
 import {
   admin,
@@ -126,12 +127,6 @@ describe('on the development server', () => {
     ['a number', [42]],
     ['an unknown reason', [{ reason: 'boredom' }]],
     ['more than there is', [{ reason: 'other', erase: 'now' }]],
-    ['a context that is a text', [{ reason: 'other' }, 'me']],
-    ['a context without an actor', [{ reason: 'other' }, {}]],
-    ['a context with half an actor', [{ reason: 'other' }, { actor: { role: 'admin' } }]],
-    ['a context with an unknown role', [{ reason: 'other' }, { actor: { type: 'key', id: 'x', role: 'king' } }]],
-    ['a context with a strange request id', [{ reason: 'other' }, { actor: admin, requestId: { $gt: '' } }]],
-    ['a context with a version that is none', [{ reason: 'other' }, { actor: admin, ifVersion: 'latest' }]],
   ])(
     'a malformed suspension by hand (%s) is ignored and audited as a signal, refused as an update',
     async (_what, args) => {
@@ -153,6 +148,45 @@ describe('on the development server', () => {
       await expectHealthy(id);
     },
   );
+
+  test.each<[string, unknown]>([
+    ['a text', 'me'],
+    ['without an actor', {}],
+    ['with half an actor', { actor: { role: 'admin' } }],
+    ['with an unknown role', { actor: { type: 'key', id: 'x', role: 'king' } }],
+    ['with a strange request id', { actor: admin, requestId: { $gt: '' } }],
+    ['with a version that is none', { actor: admin, ifVersion: 'latest' }],
+    ['that fits', { actor: admin, requestId: 'r-1' }],
+  ])(
+    'a context %s is not believed of a signal, which speaks by hand, and refused of an update unless it fits',
+    async (what, context) => {
+      const id = await system.createAccount();
+      await handleOf(id).signal('suspend', { reason: 'other' }, context);
+      expect(await stepTaken(id, 2)).toMatchObject({ state: 'suspended' });
+      const entry = await system.store.audit.entries.findOne({ account: id, seq: 2 }).lean().exec();
+      expect(entry?.actor).toEqual({ type: 'temporal', id: 'signal' });
+      const error: unknown = await handleOf(id)
+        .executeUpdate('reinstate', { args: [{}, context] as [unknown, unknown] })
+        .catch((reason: unknown) => reason);
+      if (what === 'that fits') expect(error).toMatchObject({ seq: 3 });
+      else
+        expect((error as WorkflowUpdateFailedError).cause).toMatchObject({
+          type: 'Refused',
+          details: [{ code: 'validation' }],
+        });
+      await expectHealthy(id);
+    },
+  );
+
+  test('a request to cancel the workflow changes nothing: the account is still there to be closed', async () => {
+    const id = await system.createAccount();
+    await handleOf(id).cancel();
+    await system.send(id, 'suspend', { reason: 'other' });
+    await handleOf(id).cancel();
+    await system.send(id, 'close');
+    expect(await system.account(id)).toMatchObject({ state: 'expired', seq: 3 });
+    await expectHealthy(id);
+  });
 
   test('a signal or an update nobody knows harms nothing', async () => {
     const id = await system.createAccount();

@@ -2,7 +2,7 @@
  * What workflows may ask of the world. Every activity is safe to repeat; errors travel by name, and the workflow's retry
  * policies say which of them repeating cannot mend.
  */
-import { activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
+import { cancellationSignal, heartbeat } from '@temporalio/activity';
 import {
   beginErasure,
   concludeErasure,
@@ -16,7 +16,7 @@ import {
   type Store,
 } from '../data';
 import type { Settings } from '../lifecycle';
-import { lookUp, type Surroundings } from './look-up';
+import { lookUp, type LookedUp, type Question, type Surroundings } from './look-up';
 
 /** What activities need. */
 export interface ActivityDependencies {
@@ -33,9 +33,9 @@ export type { StepRecord, Surroundings };
 export function createActivities({ store, settings, now }: ActivityDependencies) {
   const begin = async (step: StepRecord) => beginErasure(store, step, (await now()).toISOString());
   return {
-    /** Reads what a decision needs beside the account's course. */
-    lookUp(account: string): Promise<Surroundings> {
-      return lookUp(store, settings, account);
+    /** Reads what a decision needs beside the account's course, and the message it is about. */
+    lookUp(question: Question): Promise<LookedUp> {
+      return lookUp(store, settings, question);
     },
 
     /** Records an account's creation; see {@link recordCreation}. */
@@ -55,11 +55,11 @@ export function createActivities({ store, settings, now }: ActivityDependencies)
 
     /** Begins an erasure and deletes the account's records, until none is left or a hold stops it. */
     eraseAccountData({ step }: { readonly step: StepRecord }): Promise<ErasureResult> {
-      return beating(async () => {
+      return beating(async (tell) => {
         await begin(step);
         const signal = cancellationSignal();
         return eraseRecords(store, step.account, {
-          progress: (done, total, set) => heartbeat({ done, total, set, attempt: activityInfo().attempt }),
+          progress: (done, total, set) => tell({ done, total, set }),
           checkpoint: () => signal.throwIfAborted(),
         });
       });
@@ -74,11 +74,18 @@ export function createActivities({ store, settings, now }: ActivityDependencies)
 
 const beat = 2000;
 
-/** Heartbeats while something runs: counting and searching a large account take longer than a worker may be silent. */
-async function beating<T>(work: () => Promise<T>): Promise<T> {
-  const timer = setInterval(heartbeat, beat);
+/**
+ * Heartbeats while something runs, with the last it told: counting and searching a large account take longer than a
+ * worker may be silent.
+ */
+async function beating<T>(work: (tell: (progress: unknown) => void) => Promise<T>): Promise<T> {
+  let latest: unknown;
+  const timer = setInterval(() => heartbeat(latest), beat);
   try {
-    return await work();
+    return await work((progress) => {
+      latest = progress;
+      heartbeat(progress);
+    });
   } finally {
     clearInterval(timer);
   }

@@ -2,7 +2,8 @@
 import { mongo, MongooseError } from 'mongoose';
 import { ZodError } from 'zod';
 import { UnreadableBodyError, WrongRegionError } from '../data';
-import { flawsOf, type Refusal } from '../lifecycle';
+import type { Refusal } from '../lifecycle';
+import { flawsOf } from '../lifecycle/schemas';
 import { OutcomeUnknownError, RefusedError, TemporalUnavailableError } from '../temporal';
 import { invalid, Problem, type ProblemCode } from './problems';
 

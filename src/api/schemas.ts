@@ -4,7 +4,8 @@
  */
 import { z } from 'zod';
 import { accountIdPattern, categories } from '../data';
-import { accountStates, changePolicySchema, durationSchema, instantSchema, plans, roles } from '../lifecycle';
+import { accountStates, plans, roles } from '../lifecycle';
+import { changePolicySchema, durationSchema, instantSchema } from '../lifecycle/schemas';
 
 export {
   changePolicySchema,
@@ -13,7 +14,7 @@ export {
   reinstateSchema,
   reopenSchema,
   suspendSchema,
-} from '../lifecycle';
+} from '../lifecycle/schemas';
 
 const accountId = z.string().regex(accountIdPattern, 'must be 1–64 of A–Z a–z 0–9 . _ -');
 const instant = instantSchema.transform((text) => new Date(text));

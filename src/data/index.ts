@@ -4,6 +4,7 @@ export * from './errors';
 export {
   openStore,
   prepareStore,
+  settingsId,
   type AccountDocument,
   type AccountDraft,
   type RecordDocument,

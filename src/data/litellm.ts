@@ -125,7 +125,7 @@ export function parseEvent(
   if (account === undefined) return { index, code: 'no-account', detail: 'the item names no account' };
   if (!accountIdPattern.test(account)) return { index, code: 'unknown-account', detail: 'there is no such account' };
   const bodies = bodiesOf(item);
-  if (Object.values(bodies).some((body) => body.length > maxBody)) {
+  if (Object.values(bodies).some((body) => Buffer.byteLength(body) > maxBody)) {
     return { index, code: 'validation', detail: 'the item is too large to store' };
   }
   const model = item['model_group'] ?? item['model'];

@@ -1,10 +1,10 @@
 /** The deployment's numbers in force: as configured, unless changed at run time. */
 import type { Settings } from '../lifecycle';
-import type { SettingsDocument, Store } from './store';
+import { settingsId, type SettingsDocument, type Store } from './store';
 
 /** The settings new periods begin with, now (R7). @param configured the deployment's configuration */
 export async function effectiveSettings(store: Store, configured: Settings): Promise<Settings> {
-  const changed = await store.settings.findById('policy').lean<SettingsDocument>().exec();
+  const changed = await store.settings.findById(settingsId).lean<SettingsDocument>().exec();
   return {
     ...configured,
     ...(changed?.gracePeriod === undefined ? {} : { gracePeriod: changed.gracePeriod }),

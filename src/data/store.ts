@@ -80,9 +80,12 @@ export interface GateDocument {
   readonly refused?: number;
 }
 
+/** The settings' own id: none an account could have, so that no search for an account finds it. */
+export const settingsId = '/policy';
+
 /** The deployment's defaults where they were changed at run time. */
 export interface SettingsDocument {
-  readonly _id: 'policy';
+  readonly _id: typeof settingsId;
   readonly gracePeriod?: string;
   readonly expiryPeriod?: string;
   readonly version: number;
@@ -171,7 +174,7 @@ function recordSchema(collection: Category): Schema<RecordDocument> {
     { ...plain, collection },
   );
   // Reads go newest first; erasure and purge go by stretches of time.
-  schema.index({ account: 1, at: 1 });
+  schema.index({ account: 1, at: 1, _id: -1 });
   return schema;
 }
 

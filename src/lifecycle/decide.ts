@@ -2,7 +2,7 @@
  * What becomes of an account when something is asked of it. Pure: the same account, message and moment give the same
  * answer on every machine and on every replay.
  */
-import type { Command, CommandBody, Flaw } from './commands';
+import type { Command, CommandBody } from './schemas';
 import { deadlineOf, endOf, isDue, later, plus, spreadBound } from './deadlines';
 import { parseDuration } from './duration';
 import { periodFlaws, periodNames, policyInForce, type PeriodName, type PolicyInForce } from './policy';
@@ -11,6 +11,7 @@ import type {
   AccountState,
   Actor,
   Cause,
+  Flaw,
   Hold,
   Instant,
   Lifecycle,
@@ -122,7 +123,10 @@ export function decide(account: Lifecycle, command: Command, circumstances: Circ
         ...noteOf(command.body),
       });
     case 'reopen':
-      return step(activate(account, circumstances.now), 'account.reopened', noteOf(command.body));
+      return step(activate(account, circumstances.now), 'account.reopened', {
+        resolved: account.causes.map((cause) => cause.reason),
+        ...noteOf(command.body),
+      });
     case 'changePolicy':
       return changePolicy(account, command.body, circumstances);
     case 'placeHold':
@@ -268,13 +272,15 @@ const maxHolds = 100;
 function releaseHold(account: Lifecycle, holdId: string, { now, settings }: Circumstances, extra: Details): Decision {
   if (!account.holds.some((hold) => hold.id === holdId)) return refuse(account, 'not-found', 'no such hold stands');
   const holds = account.holds.filter((hold) => hold.id !== holdId);
+  // R9: when the last hold goes after the due date, erasure waits for the notice and for nothing else. A hold that comes
+  // and goes while an earlier one's notice runs gets a notice of its own.
+  const { period: running } = account;
   const deadline = deadlineOf(account);
-  // R9: when the last hold goes after the due date, erasure waits for the notice and for nothing else.
-  const overdue = holds.length === 0 && deadline?.action === 'erase' && isDue(deadline.at, now);
-  const period =
-    overdue && account.period !== undefined
-      ? { ...account.period, notBefore: plus(now, settings.notice) }
-      : account.period;
+  const passed = deadline?.action === 'erase' && (running?.afterHold === true || isDue(deadline.at, now));
+  const period: RunningPeriod | undefined =
+    holds.length === 0 && passed && running !== undefined
+      ? { length: running.length, notBefore: plus(now, settings.notice), afterHold: true }
+      : running;
   return step({ ...account, holds, ...(period === undefined ? {} : { period }) }, 'hold.released', {
     hold: holdId,
     ...extra,

@@ -1,7 +1,7 @@
 /** What an account is and what may become of it. Pure; imports nothing of ours. */
 export * from './terms';
 export * from './duration';
-export * from './commands';
+export type { Command, CommandBody, CommandName } from './schemas';
 export * from './table';
 export * from './deadlines';
 export * from './policy';

@@ -1,7 +1,6 @@
 /** Which policy is in force for an account: its own, or the deployment's default (R7, R11). */
 import { formatDuration, MAX_PERIOD, parseDuration } from './duration';
-import type { Flaw } from './commands';
-import type { Duration, PolicyOverrides, Settings } from './terms';
+import type { Duration, Flaw, PolicyOverrides, Settings } from './terms';
 
 /** A value in force and where it comes from. */
 export interface InForce<T> {

@@ -2,7 +2,7 @@
  * The transition table: what may happen to an account, in which state, by whom, under which rule. Data, in one place;
  * the workflow, the API's 409s, the dashboard's buttons and the documentation are driven from it.
  */
-import type { Command } from './commands';
+import type { Command } from './schemas';
 import type { AccountState, Lifecycle, Role } from './terms';
 import { suspensionReasons } from './terms';
 

@@ -85,6 +85,8 @@ export interface RunningPeriod {
   readonly length: Duration;
   /** The notice, where it moves the deadline beyond `since` plus `length` (R7, R9). */
   readonly notBefore?: Instant;
+  /** The due date has passed under a hold: `notBefore` is the notice after its release (R9). */
+  readonly afterHold?: true;
 }
 
 /** What happens next by itself. */
@@ -110,4 +112,18 @@ export interface Lifecycle {
   readonly holds: readonly Hold[];
   /** When erasure began; from then on the account cannot be reopened (R8). */
   readonly erasingSince?: Instant;
+}
+
+/** One thing wrong with a message: where, and what. */
+export interface Flaw {
+  readonly path: string;
+  readonly detail: string;
+}
+
+/** What the API says beside a message's body. Absent when a message is sent by hand. */
+export interface MessageContext {
+  readonly actor: Actor;
+  readonly requestId?: string;
+  /** The version of the account the caller saw (`If-Match`), judged where the step is taken. */
+  readonly ifVersion?: number;
 }

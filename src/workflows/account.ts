@@ -13,6 +13,7 @@
 import {
   allHandlersFinished,
   ApplicationFailure,
+  CancellationScope,
   condition,
   currentUpdateInfo,
   log,
@@ -26,14 +27,13 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { ActivityFailure } from '@temporalio/common';
-import type { Activities, StepRecord } from '../activities';
+import type { Activities, StepRecord, Surroundings } from '../activities';
 import {
   begin,
   deadlineOf,
   decide,
   MAX_PERIOD,
   nextWake,
-  parseCommand,
   refuse,
   toInstant,
   type Actor,
@@ -61,7 +61,6 @@ import {
   type MessageContext,
   type Recorded,
 } from './messages';
-import { parseContext } from './context';
 import { currentDetails, recordSummary, waitSummary } from './texts';
 
 // Answers in milliseconds as a rule. When the database is away, a timer of the server waits, not this worker.
@@ -137,16 +136,16 @@ interface Answered {
 
 type Outcome = { readonly recorded: Recorded } | { readonly refused: Refusal };
 
-/** A message that came as a signal, which nobody waits for. */
+/** A message that came as a signal, which nobody waits for. Whoever sends one speaks by hand, whatever else it says. */
 interface Signalled {
   readonly name: CommandName;
   readonly body: unknown;
-  /** As it came: whoever writes a signal by hand may write anything here. */
-  readonly context?: unknown;
 }
 
 /** A message in the queue; an update's is answered through its outcome. */
 interface Queued extends Signalled {
+  /** As it came: whoever sends an update by hand may write anything here. */
+  readonly context?: unknown;
   readonly updateId?: string;
   outcome?: Outcome;
 }
@@ -177,6 +176,8 @@ const pauses: ReadonlyMap<string, number> = new Map([
   ['ErasureNotDueError', 10 * 1000],
   ['ErasureIncompleteError', 60 * 1000],
 ]);
+/** A minute, doubled six times, is about an hour. */
+const mostDoublings = 6;
 /** A hold may end in the year 9999: it is waited for in stretches that nobody's arithmetic overflows at. */
 const longestWait = MAX_PERIOD;
 
@@ -185,7 +186,12 @@ const byHand: Actor = { type: 'temporal', id: 'signal' };
 
 /** The life of one account. See the top of this file for what it promises. */
 export async function accountWorkflow(input: AccountInput): Promise<AccountOutcome> {
-  return new AccountCourse(input).run();
+  // Cancelling would leave an account nobody can close or erase: the request for it changes nothing.
+  return uncancelled(() => new AccountCourse(input).run());
+}
+
+function uncancelled<T>(work: () => Promise<T>): Promise<T> {
+  return CancellationScope.nonCancellable(work);
 }
 
 class AccountCourse {
@@ -199,7 +205,12 @@ class AccountCourse {
   #rollingOver = false;
   /** Set while the erasing activity is under way: the step that began it, until that is known to be recorded. */
   #beginning: Beginning | undefined;
+  /** A hold was placed since the erasure under way began: it has to begin anew, even if the hold is gone again (R9). */
+  #halted = false;
+  /** Erasing is not tried before this moment; in milliseconds. */
   #notBefore = 0;
+  /** How often in a row the search after erasing found something. */
+  #setbacks = 0;
 
   constructor(input: AccountInput) {
     this.#input = input;
@@ -237,19 +248,14 @@ class AccountCourse {
 
   #register(): void {
     for (const { name, signal, update } of messages) {
-      setHandler(signal, (body, context) => {
-        this.#inbox.push({ name, body, ...(context === undefined ? {} : { context }) });
+      setHandler(signal, (body) => {
+        this.#inbox.push({ name, body });
       });
-      setHandler(update, (body, context) => this.#update(name, body, context), {
-        validator: (...[body, context]: Message) => {
-          this.#refuseWhileRollingOver();
-          for (const parsed of [parseCommand(name, body), parseContext(context)]) {
-            if ('flaws' in parsed) throw refusal(this.#invalid(parsed.flaws));
-          }
-        },
+      setHandler(update, (...message: Message) => uncancelled(() => this.#update(name, ...message)), {
+        validator: (..._message: Message) => this.#refuseWhileRollingOver(),
       });
     }
-    setHandler(createdUpdate, ({ draftId }) => this.#awaitCreation(draftId), {
+    setHandler(createdUpdate, ({ draftId }) => uncancelled(() => this.#awaitCreation(draftId)), {
       validator: ({ draftId }) => {
         this.#refuseWhileRollingOver();
         if (typeof draftId !== 'string') throw refusal(this.#invalid([{ path: 'draftId', detail: 'must be a text' }]));
@@ -293,11 +299,7 @@ class AccountCourse {
       created: this.#created.recorded,
       answered: this.#answered,
       // Updates are refused from here on and those before are answered; only signals can still be waiting.
-      inbox: this.#inbox.map(({ name, body, context }) => ({
-        name,
-        body,
-        ...(context === undefined ? {} : { context }),
-      })),
+      inbox: this.#inbox.map(({ name, body }) => ({ name, body })),
     };
     await makeContinueAsNewFunc<typeof accountWorkflow>()({ ...this.#input, carried });
   }
@@ -376,7 +378,7 @@ class AccountCourse {
 
   async #answer(message: Queued): Promise<void> {
     await this.#settleBeginning();
-    const outcome = await this.#carryOut(message);
+    const outcome = await this.#take(message);
     message.outcome = outcome;
     if (message.updateId !== undefined) {
       this.#answered.push({ id: message.updateId, outcome });
@@ -386,47 +388,40 @@ class AccountCourse {
     }
   }
 
-  async #carryOut(message: Queued): Promise<Outcome> {
-    const parsed = parseCommand(message.name, message.body);
-    if ('flaws' in parsed) return { refused: this.#invalid(parsed.flaws) };
-    const context = parseContext(message.context);
-    if ('flaws' in context) return { refused: this.#invalid(context.flaws) };
-    return this.#take(parsed.command, context.context);
-  }
-
   /** A signal has no caller to tell: what was ignored, and why, stands in the audit log. */
   async #auditIgnored(message: Queued, { code, detail }: Refusal): Promise<void> {
-    const parsed = parseContext(message.context);
-    await this.#record(
-      {
-        next: this.#lifecycle,
-        action: 'account.message-ignored',
-        details: { message: message.name, code, detail },
-      },
-      ('flaws' in parsed ? undefined : parsed.context) ?? { actor: byHand },
-    );
+    const details = { message: message.name, code, detail };
+    await this.#record({ next: this.#lifecycle, action: 'account.message-ignored', details }, { actor: byHand });
   }
 
-  /** Decides, records, becomes. */
-  async #take(command: Command, context: MessageContext = { actor: byHand }): Promise<Outcome> {
-    const { version, ...surroundings } = await lookUp.executeWithOptions(
-      { summary: 'Look up version, plan and settings' },
-      [this.#input.account],
+  /** Reads a message, decides, records, becomes. */
+  async #take({ name, body, context }: Queued): Promise<Outcome> {
+    const message = { name, body, ...(context === undefined ? {} : { context }) };
+    const { surroundings, reading } = await lookUp.executeWithOptions(
+      { summary: `Look up version, plan and settings for ${name}` },
+      [{ account: this.#input.account, message }],
     );
-    if (context.ifVersion !== undefined && context.ifVersion !== version) {
-      return refuse(
-        this.#lifecycle,
-        'precondition-failed',
-        `the account is at version ${version}, not ${context.ifVersion}`,
-      );
+    if (reading === undefined || 'flaws' in reading) return { refused: this.#invalid(reading?.flaws) };
+    return this.#carryOut(reading.command, surroundings, reading.context ?? { actor: byHand });
+  }
+
+  /** The same for what a timer has to say. */
+  async #takeOwn(command: Command): Promise<Outcome> {
+    const { surroundings } = await lookUp.executeWithOptions({ summary: 'Look up version, plan and settings' }, [
+      { account: this.#input.account },
+    ]);
+    return this.#carryOut(command, surroundings, { actor: bySystem });
+  }
+
+  async #carryOut(command: Command, surroundings: Surroundings, context: MessageContext): Promise<Outcome> {
+    const { version, ...rest } = surroundings;
+    const { actor, ifVersion } = context;
+    if (ifVersion !== undefined && ifVersion !== version) {
+      const detail = `the account is at version ${version}, not ${ifVersion}`;
+      return refuse(this.#lifecycle, 'precondition-failed', detail);
     }
-    const decision = decide(this.#lifecycle, command, {
-      account: this.#input.account,
-      now: now(),
-      actor: context.actor,
-      newId: uuid4,
-      ...surroundings,
-    });
+    const account = this.#input.account;
+    const decision = decide(this.#lifecycle, command, { account, now: now(), actor, newId: uuid4, ...rest });
     if ('refused' in decision) return decision;
     try {
       return { recorded: await this.#record(decision.step, context) };
@@ -442,6 +437,9 @@ class AccountCourse {
       [this.#stepRecord(step, context)],
     );
     this.#become(step);
+    if (step.action === 'hold.placed') this.#halted = true;
+    // What was waited for may have gone, or changed its date.
+    if (step.action.startsWith('hold.')) this.#notBefore = 0;
     const hold = step.action === 'hold.placed' ? (step.details['hold'] as Hold) : undefined;
     return { seq, version, ...(hold === undefined ? {} : { hold }), ...(receipt === undefined ? {} : { receipt }) };
   }
@@ -503,7 +501,7 @@ class AccountCourse {
     if (wake.for === 'beginErasure') return this.#erase();
     const command: Command =
       wake.for === 'endHold' ? { name: 'endHold', holdId: wake.holdId ?? '' } : { name: 'endGracePeriod' };
-    const outcome = await this.#take(command, { actor: bySystem });
+    const outcome = await this.#takeOwn(command);
     if ('refused' in outcome)
       log.warn('a timer found nothing to do', { command: command.name, detail: outcome.refused.detail });
   }
@@ -522,6 +520,7 @@ class AccountCourse {
         (failure: unknown) => (beginning.done = { failure }),
       );
     this.#beginning = beginning;
+    this.#halted = false;
     this.#become(started);
     // Messages are answered meanwhile: a hold stops the erasure between two batches (R9).
     for (;;) {
@@ -536,7 +535,7 @@ class AccountCourse {
       return;
     }
     this.#beginning = undefined;
-    if (ended.finished) await this.#conclude();
+    if (ended.finished && !this.#halted) await this.#conclude();
   }
 
   /**
@@ -584,7 +583,9 @@ class AccountCourse {
       const pause = pauseAfter(error);
       if (pause === undefined) throw error;
       this.#describe(`erasure is not complete: ${messageOf(error)}`);
-      this.#notBefore = Date.now() + pause;
+      // What does not go away by itself is not asked about every minute for ever.
+      this.#notBefore = Date.now() + pause * 2 ** Math.min(this.#setbacks, mostDoublings);
+      this.#setbacks += 1;
       return;
     }
     this.#become(step);

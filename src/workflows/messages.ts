@@ -3,17 +3,11 @@
  * updates, because a caller needs an answer; an operator's signal from Temporal's Web UI or CLI does the same thing.
  */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
-import type { AccountState, Actor, CommandName, Deadline, Hold, Instant } from '../lifecycle';
+import type { AccountState, CommandName, Deadline, Hold, Instant, MessageContext } from '../lifecycle';
+
+export type { MessageContext };
 
 export const accountWorkflowType = 'accountWorkflow';
-
-/** What the API says beside a message's body. Absent when a message is sent by hand. */
-export interface MessageContext {
-  readonly actor: Actor;
-  readonly requestId?: string;
-  /** The version of the account the caller saw (`If-Match`), judged where the step is taken. */
-  readonly ifVersion?: number;
-}
 
 /** What was recorded: the read that follows sees it. */
 export interface Recorded {

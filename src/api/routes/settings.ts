@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import { native } from '../../database';
 import { may, permissions } from '../../access';
-import type { SettingsDocument } from '../../data';
+import { settingsId, type SettingsDocument } from '../../data';
 import { parseDuration, periodFlaws, periodNames, type Settings } from '../../lifecycle';
 import { invalid, Problem } from '../problems';
 import { route, type Call, type Route } from '../route';
@@ -21,7 +21,7 @@ export function settingsRoutes(workshop: Workshop): Route[] {
       summary: "Reads the deployment's default periods.",
       query: noQuerySchema,
       async handle() {
-        const stored = await native(workshop.store.settings).findOne<SettingsDocument>({ _id: 'policy' });
+        const stored = await native(workshop.store.settings).findOne<SettingsDocument>({ _id: settingsId });
         return answerWith(merged(workshop.settings, stored ?? {}), stored?.version ?? 0);
       },
     }),
@@ -45,7 +45,7 @@ async function change(workshop: Workshop, call: Call<unknown, unknown, Change>) 
   const flaws = Object.entries(periods).flatMap(([name, length]) => periodFlaws(name, length, settings.minPeriod));
   if (flaws.length > 0) throw invalid(flaws);
   const answer = await write(workshop, call, async (session) => {
-    const stored = await native(store.settings).findOne<SettingsDocument>({ _id: 'policy' }, { session });
+    const stored = await native(store.settings).findOne<SettingsDocument>({ _id: settingsId }, { session });
     const current = stored?.version ?? 0;
     if (call.ifVersion !== undefined && call.ifVersion !== current) {
       throw new Problem('precondition-failed', `the settings are at version ${current}, not ${call.ifVersion}`);
@@ -57,7 +57,7 @@ async function change(workshop: Workshop, call: Call<unknown, unknown, Change>) 
       throw new Problem('forbidden', 'shortening a period needs an administrator (R7)');
     }
     const version = current + 1;
-    await native(store.settings).replaceOne({ _id: 'policy' }, { ...periods, version }, { session, upsert: true });
+    await native(store.settings).replaceOne({ _id: settingsId }, { ...periods, version }, { session, upsert: true });
     return { answer: answerWith(after, version), entry: { action: 'settings.changed', details: { before, after } } };
   });
   defaults.invalidate();

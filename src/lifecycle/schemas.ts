@@ -1,10 +1,11 @@
 /**
- * The messages an account understands, as schemas: the API validates with them, the workflow validates messages sent
- * by hand with them, and the types come from them.
+ * The messages an account understands, as schemas: the API validates with them, messages sent by hand are read with
+ * them, and the types come from them. A face of its own beside `index.ts`: workflows take the types only, since each
+ * would load its own copy of the validation library, and since what a message meant when it came belongs in the history.
  */
 import { z } from 'zod';
 import { canonicalDuration, DurationError } from './duration';
-import { suspensionReasons } from './terms';
+import { roles, suspensionReasons, type Flaw, type MessageContext } from './terms';
 
 const note = z.string().trim().min(1).max(2000);
 
@@ -46,6 +47,16 @@ export const placeHoldSchema = z.strictObject({
 });
 const releaseHoldSchema = z.strictObject({ holdId: z.string().min(1).max(64) });
 
+const contextSchema = z.strictObject({
+  actor: z.strictObject({
+    type: z.enum(['key', 'user', 'system', 'temporal']),
+    id: z.string().min(1).max(512),
+    role: z.enum(roles).exactOptional(),
+  }),
+  requestId: z.string().max(512).exactOptional(),
+  ifVersion: z.int().exactOptional(),
+}) satisfies z.ZodType<MessageContext>;
+
 /** The schema of each message's body, by the message's name. */
 export const commandSchemas = {
   suspend: suspendSchema,
@@ -70,12 +81,6 @@ export type Command =
 
 export const commandNames = Object.keys(commandSchemas) as CommandName[];
 
-/** One thing wrong with a body: where, and what. */
-export interface Flaw {
-  readonly path: string;
-  readonly detail: string;
-}
-
 /** A zod error's issues as {@link Flaw}s, the path in dotted form, the body itself as an empty path. */
 export function flawsOf(error: z.ZodError): Flaw[] {
   return error.issues.map((issue) => ({ path: issue.path.map(String).join('.'), detail: issue.message }));
@@ -86,4 +91,19 @@ export function parseCommand(name: CommandName, body: unknown): { command: Comma
   const result = commandSchemas[name].safeParse(body ?? {});
   // The cast joins a name with its own schema's output, which TypeScript cannot follow through the index.
   return result.success ? { command: { name, body: result.data } as Command } : { flaws: flawsOf(result.error) };
+}
+
+/** Reads what came beside a message; none at all is fine. Never throws: what does not fit comes back as flaws. */
+export function parseContext(
+  context: unknown,
+): { readonly context?: MessageContext } | { readonly flaws: readonly Flaw[] } {
+  if (context === undefined || context === null) return {};
+  const result = contextSchema.safeParse(context);
+  if (result.success) return { context: result.data };
+  return {
+    flaws: flawsOf(result.error).map(({ path, detail }) => ({
+      path: path === '' ? 'context' : `context.${path}`,
+      detail,
+    })),
+  };
 }

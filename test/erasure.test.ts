@@ -1,0 +1,97 @@
+/** Corners of erasing an account's data that time alone does not reach. */
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { liteLlmCall } from '../scripts/support/traffic';
+import { ingest, settingsId } from '../src/data';
+import { startSystem, type System } from './helpers/system';
+
+const accountPaths = [['metadata', 'user_api_key_org_id']];
+
+async function eventually(what: string, look: () => Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 30_000; ;) {
+    if (await look()) return;
+    if (Date.now() > end) throw new Error(`it did not happen: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+describe('with periods of a second', () => {
+  let system: System;
+  /** Run when the records of an account are gone, before its workflow hears of it. */
+  let justErased: ((account: string) => Promise<void>) | undefined;
+
+  beforeAll(async () => {
+    system = await startSystem({
+      settings: { gracePeriod: 'PT1S', expiryPeriod: 'PT1S', notice: 'PT0S', minPeriod: 'PT1S' },
+      activities: (activities) => ({
+        ...activities,
+        async eraseAccountData(input) {
+          const result = await activities.eraseAccountData(input);
+          await justErased?.(input.step.account);
+          return result;
+        },
+      }),
+    });
+  });
+
+  afterAll(() => system.stop());
+
+  test('R9: a hold placed as the last record goes stops the end of the erasure, and its release lets it go on at once', async () => {
+    const account = await system.createAccount();
+    await ingest(
+      system.store,
+      Array.from({ length: 3 }, () => liteLlmCall({ account })),
+      accountPaths,
+    );
+    let placed: Awaited<ReturnType<System['send']>> | undefined;
+    justErased = async (id) => {
+      justErased = undefined;
+      placed = await system.send(id, 'placeHold', { reason: 'case 4711' });
+    };
+    await system.send(account, 'close');
+    await eventually('the hold is placed', () => Promise.resolve(placed !== undefined));
+    expect(placed?.receipt?.erased).toEqual({ prompts: 3, completions: 3, logs: 3, usage: 3 });
+    expect(await system.account(account)).toMatchObject({ state: 'expired', erasing: { halted: true } });
+    await system.send(account, 'releaseHold', { holdId: placed?.hold?.id });
+    await eventually('the account is erased', async () => (await system.account(account)).state === 'erased');
+    expect(await system.actions(account)).toEqual([
+      'account.created',
+      'account.expired',
+      'account.erasure-started',
+      'hold.placed',
+      'hold.released',
+      'account.erasure-started',
+      'account.erased',
+    ]);
+  });
+
+  test('R6: an account is erased whatever its id, also one that names something of ours', async () => {
+    await system.store.settings.create({ _id: settingsId, version: 1 });
+    for (const id of ['policy', 'default', '0', 'a'.repeat(64), '...', `x_${randomUUID()}`]) {
+      await system.createAccount({ id });
+      await system.send(id, 'close');
+      await eventually(`${id} is erased`, async () => (await system.account(id)).state === 'erased');
+    }
+  });
+});
+
+describe('ingest', () => {
+  test('an item too large to store is rejected by itself: its neighbours are stored', async () => {
+    const system = await startSystem();
+    try {
+      const account = await system.createAccount();
+      // Six million characters of three bytes each: fewer than a document may have, but more than its bytes.
+      const items = [
+        liteLlmCall({ account }),
+        liteLlmCall({ account, prompt: '界'.repeat(6_000_000) }),
+        liteLlmCall({ account }),
+      ];
+      expect(await ingest(system.store, items, accountPaths)).toMatchObject({
+        accepted: 2,
+        rejected: [{ index: 1, code: 'validation' }],
+      });
+    } finally {
+      await system.stop();
+    }
+  });
+});
