@@ -152,7 +152,7 @@ const handingOver: ReadonlySet<string> = new Set([failureTypes.rollingOver, 'Acc
 function isHandingOver(error: unknown): boolean {
   if (error instanceof WorkflowUpdateFailedError) return handingOver.has(failureTypeOf(error) ?? '');
   // An update the server had taken in, and forgot before any worker accepted it.
-  return error instanceof WorkflowNotFoundError && /^update\b/i.test(error.message);
+  return error instanceof WorkflowNotFoundError && /^update ".*" not found$/.test(error.message);
 }
 
 function failureTypeOf(error: WorkflowUpdateFailedError): string | undefined {
