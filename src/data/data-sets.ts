@@ -1,6 +1,6 @@
 /**
- * Where customer data lies: the one declared list. Ingest, erasure, the search that proves it, and holds all walk this
- * list; nothing else names these places.
+ * Where customer data lies: the one declared list. Erasure, the search that proves it, and holds walk it, and every
+ * collection there is has to be in it or be declared to hold nothing of accounts.
  */
 
 /** The categories of data a customer's requests leave (R1). */
@@ -47,3 +47,6 @@ export const dataSets: readonly DataSet[] = [
 
 /** The data sets a hold may name (R9). */
 export const holdableDataSets: readonly string[] = [...categories];
+
+/** Collections that hold nothing of any account. */
+export const withoutAccountData: readonly string[] = ['settings'];

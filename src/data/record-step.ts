@@ -188,7 +188,7 @@ function courseFields(lifecycle: Lifecycle) {
   };
 }
 
-/** How long a stretch of inactivity is remembered: late data older than that is rejected by its age anyway. */
+/** How many stretches of inactivity are remembered; beyond that the oldest are forgotten, far more than anybody has. */
 const maxInactivities = 1000;
 
 function inactivityAfter(before: AccountDocument, next: Lifecycle): readonly Inactivity[] {

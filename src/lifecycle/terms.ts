@@ -54,7 +54,7 @@ export interface Hold {
   readonly placedBy: string;
   /** When it ends by itself. */
   readonly until?: Instant;
-  /** The data sets it protects; all of them when absent. */
+  /** The data sets it is about; all of them when absent. Any hold that stands stops the whole erasure. */
   readonly datasets?: readonly string[];
   /** When somebody wants to look at it again; nothing happens then by itself. */
   readonly reviewAt?: Instant;
@@ -97,7 +97,7 @@ export interface Deadline {
 
 /**
  * Everything the course of an account depends on. Plain JSON: it is the workflow's state, travels through
- * continue-as-new, and is stored with the account so that either side can be restored from the other.
+ * continue-as-new, and is stored with the account as of its last step.
  */
 export interface Lifecycle {
   readonly state: AccountState;

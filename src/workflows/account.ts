@@ -205,8 +205,8 @@ class AccountCourse {
   #rollingOver = false;
   /** Set while the erasing activity is under way: the step that began it, until that is known to be recorded. */
   #beginning: Beginning | undefined;
-  /** A hold was placed since the erasure under way began: it has to begin anew, even if the hold is gone again (R9). */
-  #halted = false;
+  /** How many holds this run has seen placed. */
+  #holdsPlaced = 0;
   /** Erasing is not tried before this moment; in milliseconds. */
   #notBefore = 0;
   /** How often in a row the search after erasing found something. */
@@ -437,7 +437,7 @@ class AccountCourse {
       [this.#stepRecord(step, context)],
     );
     this.#become(step);
-    if (step.action === 'hold.placed') this.#halted = true;
+    if (step.action === 'hold.placed') this.#holdsPlaced += 1;
     // What was waited for may have gone, or changed its date.
     if (step.action.startsWith('hold.')) this.#notBefore = 0;
     const hold = step.action === 'hold.placed' ? (step.details['hold'] as Hold) : undefined;
@@ -520,7 +520,7 @@ class AccountCourse {
         (failure: unknown) => (beginning.done = { failure }),
       );
     this.#beginning = beginning;
-    this.#halted = false;
+    const holdsBefore = this.#holdsPlaced;
     this.#become(started);
     // Messages are answered meanwhile: a hold stops the erasure between two batches (R9).
     for (;;) {
@@ -535,7 +535,8 @@ class AccountCourse {
       return;
     }
     this.#beginning = undefined;
-    if (ended.finished && !this.#halted) await this.#conclude();
+    // A hold placed meanwhile makes the erasure begin anew, even if it is gone again (R9).
+    if (ended.finished && this.#holdsPlaced === holdsBefore) await this.#conclude();
   }
 
   /**
