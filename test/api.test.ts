@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ServiceError, WorkflowUpdateFailedError, type Client, type Connection } from '@temporalio/client';
+import { ServiceError, type Client, type Connection } from '@temporalio/client';
 import pino from 'pino';
 import { createKeyring, registerKeys } from '../src/access';
 import { createApp, problemCatalogue, registerIdempotency } from '../src/api';
@@ -244,30 +244,6 @@ describe('when something is away', () => {
     });
     const context = { actor: { type: 'key', id: 'somebody' } } as const;
     await expect(courses.send('x', 'close', {}, context, 'once')).rejects.toBeInstanceOf(expected);
-  });
-
-  it('asks again whether Temporal is there once a call got lost, and not after a no', async () => {
-    let failure: Error = new WorkflowUpdateFailedError('no', new Error('no'));
-    let asked = 0;
-    const courses = openCourses({
-      connection: {
-        withDeadline: () => Promise.resolve(void (asked += 1)),
-      } as unknown as Connection,
-      client: {
-        withDeadline: () => Promise.reject(failure),
-        workflow: { getHandle: () => ({}) },
-      } as unknown as Client,
-      region: 'eu-central-1',
-      taskQueue: 'none',
-    });
-    const send = () => courses.send('x', 'close', {}, { actor: { type: 'key', id: 'somebody' } }, 'once');
-    await expect(send()).rejects.toBe(failure);
-    await courses.reach();
-    expect(asked).toBe(0);
-    failure = Object.assign(new Error('14 UNAVAILABLE'), { code: 14, details: 'away', metadata: {} });
-    await expect(send()).rejects.toBeInstanceOf(OutcomeUnknownError);
-    await courses.reach();
-    expect(asked).toBe(1);
   });
 
   it.each([

@@ -81,22 +81,13 @@ export function connectLazily(address: string): Connection {
   });
 }
 
-/** For so long after an answer Temporal counts as there, in milliseconds. */
-const freshness = 250;
-
 export function openCourses({ connection, client, region, taskQueue, patience = 3300 }: CoursesOptions): Courses {
-  let lastAnswer = -Infinity;
-
   async function answered(ask: () => Promise<Recorded>): Promise<Recorded> {
     const deadline = Date.now() + patience;
     for (;;) {
       try {
-        const recorded = await client.withDeadline(deadline, ask);
-        lastAnswer = performance.now();
-        return recorded;
+        return await client.withDeadline(deadline, ask);
       } catch (error) {
-        if (isConnectionTrouble(error)) lastAnswer = -Infinity;
-        else if (isAnswer(error)) lastAnswer = performance.now();
         if (!isHandingOver(error)) throw outcomeOf(error);
         if (Date.now() + handOverPause > deadline) throw new OutcomeUnknownError('the account did not answer in time');
         await new Promise((resolve) => setTimeout(resolve, handOverPause));
@@ -106,10 +97,8 @@ export function openCourses({ connection, client, region, taskQueue, patience = 
 
   return {
     async reach() {
-      if (performance.now() - lastAnswer < freshness) return;
       try {
         await connection.withDeadline(Date.now() + reachPatience, () => connection.healthService.check({}));
-        lastAnswer = performance.now();
       } catch (error) {
         throw new TemporalUnavailableError('Temporal cannot be reached', { cause: error });
       }
@@ -174,11 +163,6 @@ function outcomeOf(error: unknown): Error {
   if (isConnectionTrouble(error))
     return new OutcomeUnknownError('no answer in time; ask again with the same key', { cause: error });
   return error instanceof Error ? error : new Error('unknown failure', { cause: error });
-}
-
-/** A no is an answer as well: whoever gives it is there. */
-function isAnswer(error: unknown): boolean {
-  return error instanceof WorkflowUpdateFailedError || error instanceof WorkflowNotFoundError;
 }
 
 /** The gRPC codes after which nobody can tell what became of a call. With any other the server itself turned it down. */
