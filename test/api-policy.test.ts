@@ -1,32 +1,21 @@
 /** Policies, their preview, holds, the timeline and the deployment's defaults over HTTP. */
 import { randomUUID } from 'node:crypto';
 import { OutcomeUnknownError, TemporalUnavailableError } from '../src/temporal';
-import { startApi, type Answered, type Api } from './helpers/api';
+import { Interposer, startApi, type Answered, type Api } from './helpers/api';
 
 let api: Api;
-/** Set by a test to stand between the API and Temporal. */
-let reaching: (() => Promise<void>) | undefined;
-let answering: (() => Promise<never>) | undefined;
+const interposer = new Interposer();
 
 beforeAll(async () => {
   api = await startApi({
     dependencies: (given) => ({
       ...given,
-      courses: {
-        reach: () => reaching?.() ?? given.courses.reach(),
-        create: (...course) => given.courses.create(...course),
-        async send(...message) {
-          const recorded = await given.courses.send(...message);
-          await answering?.();
-          return recorded;
-        },
-      },
+      courses: interposer.between(given.courses),
     }),
   });
 }, 120_000);
 afterEach(() => {
-  reaching = undefined;
-  answering = undefined;
+  interposer.reset();
 });
 afterAll(() => api.stop());
 
@@ -124,9 +113,9 @@ describe('POST /v1/accounts/:id/policy/preview', () => {
     const path = `/v1/accounts/${id}/policy`;
     const headers = { 'idempotency-key': randomUUID() };
     const patch = () => api.ask('PATCH', path, { body: { activeRetentionDays: 5 }, headers });
-    reaching = () => Promise.reject(new TemporalUnavailableError('away'));
+    interposer.reaching = () => Promise.reject(new TemporalUnavailableError('away'));
     expect(await patch()).toMatchObject({ status: 503, body: { code: 'unavailable' } });
-    reaching = undefined;
+    interposer.reaching = undefined;
     expect(await patch()).toMatchObject({ status: 409, body: { code: 'conflict' } });
     expect((await api.ask('GET', path)).body).toMatchObject({ activeRetentionDays: { value: null } });
   });
@@ -138,9 +127,9 @@ describe('POST /v1/accounts/:id/policy/preview', () => {
     const preview = await api.ask('POST', `${path}/preview`, { body: { activeRetentionDays: 5 } });
     const body = { activeRetentionDays: 5, confirm: preview.body['confirm'] };
     const headers = { 'idempotency-key': randomUUID() };
-    answering = () => Promise.reject(new OutcomeUnknownError('lost on the way'));
+    interposer.answering = () => Promise.reject(new OutcomeUnknownError('lost on the way'));
     expect(await api.ask('PATCH', path, { body, headers })).toMatchObject({ status: 504 });
-    answering = undefined;
+    interposer.answering = undefined;
     expect(await api.ask('PATCH', path, { body, headers })).toMatchObject({
       status: 200,
       body: { activeRetentionDays: { value: 5 } },

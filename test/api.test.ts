@@ -12,12 +12,10 @@ import { createApp, problemCatalogue, registerIdempotency } from '../src/api';
 import { openStore, prepareStore } from '../src/data';
 import { startMongodb } from '../src/embedded';
 import { openCourses, OutcomeUnknownError, TemporalUnavailableError } from '../src/temporal';
-import { adminKey, listen, startApi, type Api } from './helpers/api';
+import { Interposer, adminKey, listen, startApi, type Api } from './helpers/api';
 
 let api: Api;
-/** Set by a test to stand between the API and Temporal. */
-let reaching: (() => Promise<void>) | undefined;
-let answering: (() => Promise<never>) | undefined;
+const interposer = new Interposer();
 let checks: () => Promise<Record<string, string>> = () =>
   Promise.resolve({ mongodb: 'ok', temporal: 'ok', worker: 'ok' });
 
@@ -26,21 +24,12 @@ beforeAll(async () => {
     dependencies: (given) => ({
       ...given,
       health: () => checks(),
-      courses: {
-        reach: () => reaching?.() ?? given.courses.reach(),
-        create: (...course) => given.courses.create(...course),
-        async send(...message) {
-          const recorded = await given.courses.send(...message);
-          await answering?.();
-          return recorded;
-        },
-      },
+      courses: interposer.between(given.courses),
     }),
   });
 }, 120_000);
 afterEach(() => {
-  reaching = undefined;
-  answering = undefined;
+  interposer.reset();
 });
 afterAll(() => api.stop());
 
@@ -72,7 +61,7 @@ describe('problems', () => {
   });
 
   it('never tell what broke inside, but the log does', async () => {
-    answering = () => Promise.reject(new Error('a secret of the house'));
+    interposer.answering = () => Promise.reject(new Error('a secret of the house'));
     const { body } = await api.ask('POST', '/v1/accounts', { body: profile });
     const answer = await api.ask('POST', `/v1/accounts/${String(body['id'])}/close`);
     expect(answer).toMatchObject({ status: 500, body: { code: 'internal' } });
@@ -163,9 +152,9 @@ describe('Idempotency-Key', () => {
     const id = String(body['id']);
     const headers = { 'idempotency-key': randomUUID() };
     const suspend = () => api.ask('POST', `/v1/accounts/${id}/suspend`, { body: { reason: 'other' }, headers });
-    answering = () => Promise.reject(new OutcomeUnknownError('lost on the way'));
+    interposer.answering = () => Promise.reject(new OutcomeUnknownError('lost on the way'));
     expect(await suspend()).toMatchObject({ status: 504, body: { code: 'outcome-unknown' } });
-    answering = undefined;
+    interposer.answering = undefined;
     expect(await suspend()).toMatchObject({ status: 200, body: { state: 'suspended' } });
     expect(await api.system.actions(id)).toEqual(['account.created', 'account.suspended']);
   });
@@ -211,7 +200,7 @@ describe('when something is away', () => {
   it('says that nothing happened while Temporal cannot be reached', async () => {
     const { body } = await api.ask('POST', '/v1/accounts', { body: profile });
     const cause = new Error('no route to the house');
-    reaching = () => Promise.reject(new TemporalUnavailableError('away', { cause }));
+    interposer.reaching = () => Promise.reject(new TemporalUnavailableError('away', { cause }));
     const path = `/v1/accounts/${String(body['id'])}`;
     expect(await api.ask('POST', `${path}/close`)).toMatchObject({ status: 503, body: { code: 'unavailable' } });
     expect(await api.ask('POST', '/v1/accounts', { body: profile })).toMatchObject({ status: 503 });

@@ -3,17 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { liteLlmCall } from '../scripts/support/traffic';
 import { ingest, settingsId } from '../src/data';
+import { eventually } from './helpers/eventually';
 import { startSystem, type System } from './helpers/system';
 
 const accountPaths = [['metadata', 'user_api_key_org_id']];
-
-async function eventually(what: string, look: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 30_000; ;) {
-    if (await look()) return;
-    if (Date.now() > end) throw new Error(`it did not happen: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
 
 describe('with periods of a second', () => {
   let system: System;
@@ -36,6 +29,10 @@ describe('with periods of a second', () => {
 
   afterAll(() => system.stop());
 
+  async function erased(id: string): Promise<true | undefined> {
+    return (await system.account(id)).state === 'erased' ? true : undefined;
+  }
+
   test('R9: a hold placed as the last record goes stops the end of the erasure, and its release lets it go on at once', async () => {
     const account = await system.createAccount();
     await ingest(
@@ -49,11 +46,11 @@ describe('with periods of a second', () => {
       placed = await system.send(id, 'placeHold', { reason: 'case 4711' });
     };
     await system.send(account, 'close');
-    await eventually('the hold is placed', () => Promise.resolve(placed !== undefined));
+    await eventually('the hold is placed', () => Promise.resolve(placed));
     expect(placed?.receipt?.erased).toEqual({ prompts: 3, completions: 3, logs: 3, usage: 3 });
     expect(await system.account(account)).toMatchObject({ state: 'expired', erasing: { halted: true } });
     await system.send(account, 'releaseHold', { holdId: placed?.hold?.id });
-    await eventually('the account is erased', async () => (await system.account(account)).state === 'erased');
+    await eventually('the account is erased', () => erased(account));
     expect(await system.actions(account)).toEqual([
       'account.created',
       'account.expired',
@@ -70,7 +67,7 @@ describe('with periods of a second', () => {
     for (const id of ['policy', 'default', '0', 'a'.repeat(64), '...', `x_${randomUUID()}`]) {
       await system.createAccount({ id });
       await system.send(id, 'close');
-      await eventually(`${id} is erased`, async () => (await system.account(id)).state === 'erased');
+      await eventually(`${id} is erased`, () => erased(id));
     }
   });
 });

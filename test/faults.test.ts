@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { liteLlmCall } from '../scripts/support/traffic';
+import { eventually } from './helpers/eventually';
 import { startProcesses, type ProcessSystem } from './helpers/processes';
 
 interface Account {
@@ -32,15 +33,6 @@ async function createAccount(): Promise<string> {
   });
   expect(status).toBe(201);
   return body.id;
-}
-
-async function eventually<T>(what: string, look: () => Promise<T | undefined>, patience = 90_000): Promise<T> {
-  for (const end = Date.now() + patience; ;) {
-    const found = await look().catch(() => undefined);
-    if (found !== undefined) return found;
-    if (Date.now() > end) throw new Error(`it did not happen: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 /** How far the erasure is, as the database has it. */

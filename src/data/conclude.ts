@@ -4,7 +4,7 @@ import { native } from '../database';
 import { dataSets } from './data-sets';
 import { ErasureBlockedError, ErasureIncompleteError } from './errors';
 import { appendEntry, repeated, type RecordedStep, type StepRecord } from './record-step';
-import type { AccountDocument, Store } from './store';
+import { findAccount, type AccountDocument, type Store } from './store';
 
 /** Something an erasure left behind. */
 export interface Leftover {
@@ -49,7 +49,7 @@ export async function searchRemains(store: Store, account: string): Promise<Left
  */
 export async function concludeErasure(store: Store, step: StepRecord): Promise<RecordedStep> {
   const recorded = await store.transaction(async (session) => {
-    const account = await store.accounts.findById(step.account, null, { session }).lean<AccountDocument>().exec();
+    const account = await findAccount(store, step.account, session);
     if (account !== null && account.seq >= step.seq) return repeated(store, session, account, step);
     assertErasing(account, step.account);
     for (const set of dataSets) {
@@ -68,7 +68,7 @@ export async function concludeErasure(store: Store, step: StepRecord): Promise<R
     throw new ErasureIncompleteError(`the search after erasing account ${step.account} found ${places}`);
   }
   return store.transaction(async (session) => {
-    const account = await store.accounts.findById(step.account, null, { session }).lean<AccountDocument>().exec();
+    const account = await findAccount(store, step.account, session);
     if (account !== null && account.seq >= step.seq) return repeated(store, session, account, step);
     const erasing = assertErasing(account, step.account);
     const version = erasing.version + 1;

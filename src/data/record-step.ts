@@ -17,7 +17,7 @@ import {
   VersionMismatchError,
   WrongRegionError,
 } from './errors';
-import type { AccountDocument, ErasureProgress, Inactivity, Store } from './store';
+import { findAccount, type AccountDocument, type ErasureProgress, type Inactivity, type Store } from './store';
 
 /** A step, as the workflow asks for it to be recorded. Plain JSON. */
 export interface StepRecord {
@@ -68,7 +68,7 @@ export async function recordStepIn(
   step: StepRecord,
   extra: { readonly erasing?: ErasureProgress } = {},
 ): Promise<RecordedStep> {
-  const before = await store.accounts.findById(step.account, null, { session }).lean<AccountDocument>().exec();
+  const before = await findAccount(store, step.account, session);
   if (before === null) throw new AccountMissingError(`there is no account ${step.account}`);
   if (before.region !== store.region) throw new WrongRegionError(`account ${step.account} belongs to ${before.region}`);
   if (before.seq >= step.seq) return repeated(store, session, before, step);
@@ -87,8 +87,7 @@ export async function recordStepIn(
     { session },
   );
   await appendEntry(store, session, step);
-  const receipt = step.action === 'hold.placed' && before.erasing !== undefined ? receiptOf(before.erasing) : undefined;
-  return { seq: step.seq, version, ...(receipt === undefined ? {} : { receipt }) };
+  return { seq: step.seq, version, ...receiptFor(step, before) };
 }
 
 /** The creation of an account: its draft becomes the account, together with the first step. */
@@ -104,7 +103,7 @@ export interface CreationRecord extends StepRecord {
  */
 export async function recordCreation(store: Store, step: CreationRecord): Promise<RecordedStep> {
   return store.transaction(async (session) => {
-    const taken = await store.accounts.findById(step.account, null, { session }).lean<AccountDocument>().exec();
+    const taken = await findAccount(store, step.account, session);
     if (taken !== null) {
       const entry = await store.audit.findStep(session, step.account, step.seq);
       if (entry?.transitionId === step.transitionId) return { seq: taken.seq, version: taken.version };
@@ -163,9 +162,7 @@ export async function repeated(
         `(${entry?.transitionId ?? 'no id'}), not as ${step.action} (${step.transitionId})`,
     );
   }
-  const receipt =
-    step.action === 'hold.placed' && account.erasing !== undefined ? receiptOf(account.erasing) : undefined;
-  return { seq: account.seq, version: account.version, ...(receipt === undefined ? {} : { receipt }) };
+  return { seq: account.seq, version: account.version, ...receiptFor(step, account) };
 }
 
 /** A hold ends the erasure that runs, even if it is released again before that notices (R9). */
@@ -173,8 +170,10 @@ function erasingAfter({ erasing }: AccountDocument, { action }: StepRecord): Era
   return erasing !== undefined && action === 'hold.placed' ? { ...erasing, halted: true } : erasing;
 }
 
-function receiptOf(erasing: ErasureProgress): HoldReceipt {
-  return { erasureSince: erasing.since.toISOString(), erased: erasing.sets };
+/** R9: a hold placed in the middle of an erasure is answered with what had gone. */
+function receiptFor({ action }: StepRecord, { erasing }: AccountDocument): { receipt?: HoldReceipt } {
+  if (action !== 'hold.placed' || erasing === undefined) return {};
+  return { receipt: { erasureSince: erasing.since.toISOString(), erased: erasing.sets } };
 }
 
 /** What the account document shows of a course, beside the course itself. */

@@ -222,6 +222,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   return storeOn(connection, options.region);
 }
 
+/** An account or its tombstone, whole; inside a transaction where a session is given. */
+export function findAccount(store: Store, id: string, session?: ClientSession): Promise<AccountDocument | null> {
+  return store.accounts
+    .findById(id, null, session === undefined ? {} : { session })
+    .lean<AccountDocument>()
+    .exec();
+}
+
 /** The store on an open connection. */
 function storeOn(connection: Connection, region: string): Store {
   const records = Object.fromEntries(

@@ -181,6 +181,8 @@ const mostDoublings = 6;
 /** A hold may end in the year 9999: it is waited for in stretches that nobody's arithmetic overflows at. */
 const longestWait = MAX_PERIOD;
 
+const idTaken = 'the id is taken, and ids are never reused';
+
 const bySystem: Actor = { type: 'system', id: 'ablauf' };
 const byHand: Actor = { type: 'temporal', id: 'signal' };
 
@@ -337,23 +339,19 @@ class AccountCourse {
     } catch (error) {
       const type = failureTypeOf(error);
       if (type !== 'AccountExistsError' && type !== 'AccountMissingError') throw error;
-      const detail =
-        type === 'AccountExistsError'
-          ? 'the id is taken, and ids are never reused'
-          : 'the request for this account was given up';
-      this.#created = { refused: { code: 'conflict', detail, state: this.#lifecycle.state, allowed: [] } };
+      const detail = type === 'AccountExistsError' ? idTaken : 'the request for this account was given up';
+      this.#created = { refused: this.#uncreated(detail) };
       return detail;
     }
   }
 
+  #uncreated(detail: string): Refusal {
+    return { code: 'conflict', detail, state: this.#lifecycle.state, allowed: [] };
+  }
+
   async #awaitCreation(draftId: string): Promise<Recorded> {
     if (draftId !== this.#input.draftId) {
-      throw refusal({
-        code: 'conflict',
-        detail: 'the id is taken, and ids are never reused',
-        state: this.#lifecycle.state,
-        allowed: [],
-      });
+      throw refusal(this.#uncreated(idTaken));
     }
     await condition(() => this.#created !== undefined);
     return answerOf(this.#created);

@@ -6,6 +6,7 @@ import { createKeyring, registerKeys } from '../../src/access';
 import { createApp, registerIdempotency, routesOf, type ApiDependencies, type Route } from '../../src/api';
 import { prepareStore } from '../../src/data';
 import type { Role } from '../../src/lifecycle';
+import type { Courses } from '../../src/temporal';
 import { region, startSystem, type System, type SystemOptions } from './system';
 
 export const adminKey = 'an-administrator-of-tests';
@@ -36,6 +37,32 @@ export interface Api {
   /** Makes a key. */
   keyFor(role: Role, account?: string): Promise<string>;
   stop(): Promise<void>;
+}
+
+/** Stands between the API and Temporal, for tests of what happens when the two lose each other. */
+export class Interposer {
+  /** Instead of reaching Temporal. */
+  reaching: (() => Promise<void>) | undefined;
+  /** After a message was carried out, before its answer is given. */
+  answering: (() => Promise<never>) | undefined;
+
+  /** Lets everything through again. */
+  reset(): void {
+    this.reaching = undefined;
+    this.answering = undefined;
+  }
+
+  between(courses: Courses): Courses {
+    return {
+      reach: () => this.reaching?.() ?? courses.reach(),
+      create: (...course) => courses.create(...course),
+      send: async (...message) => {
+        const recorded = await courses.send(...message);
+        await this.answering?.();
+        return recorded;
+      },
+    };
+  }
 }
 
 /** Starts it. The administrator's key is used where a request names none; `null` sends none. */
