@@ -8,7 +8,7 @@ import { readConfig } from './config';
 import { openStore, prepareStore } from './data';
 import { checkHealth, serveMetrics } from './operations';
 import { createLog, runMain } from './process';
-import { connectLazily, openCourses } from './temporal';
+import { connectLazily, openCourses, openJobs } from './temporal';
 
 /** How long the database may be silent before a request is answered without it, in milliseconds. */
 const databasePatience = 4000;
@@ -32,6 +32,7 @@ runMain('api', async () => {
   const app = createApp({
     store,
     courses: openCourses({ connection, client, region, taskQueue }),
+    jobs: openJobs({ client, taskQueue }),
     keys: createKeyring({ model: keys, adminKey: config.adminKey, clock: () => new Date() }),
     settings: config.settings,
     region,

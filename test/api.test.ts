@@ -247,6 +247,7 @@ describe('when something is away', () => {
     const app = createApp({
       store,
       courses: api.system.courses,
+      jobs: api.system.jobs,
       keys: createKeyring({ model, adminKey, clock: () => new Date() }),
       settings: api.system.settings,
       region: 'eu-central-1',

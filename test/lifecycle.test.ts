@@ -645,11 +645,24 @@ describe('legal holds', () => {
     expect(deadlineOf(freed)?.at).toBe(plus(start, 'P30D'));
   });
 
+  test('R9: what a hold lets go after the due date is erased after the notice, and what another still holds is not', () => {
+    const late = plus(start, 'P100D');
+    expect(nextWake('acct-1', second)).toBeUndefined();
+    const left = take(second, release(one), late);
+    expect(deadlineOf(left)?.at).toBe(plus(late, 'P7D'));
+    expect(nextWake('acct-1', left)?.for).toBe('beginErasure');
+    const begun = take(left, { name: 'beginErasure' }, plus(late, 'P7D'));
+    expect(refusedOf(decide(begun, { name: 'completeErasure' }, at(plus(late, 'P7D')))).code).toBe('conflict');
+    const spared = take(begun, { name: 'spareHeld', datasets: ['logs'] }, plus(late, 'P7D'));
+    expect(nextWake('acct-1', spared)).toBeUndefined();
+    const rest = take(spared, { name: 'endHold', holdId: two }, plus(late, 'P50D'));
+    expect(deadlineOf(rest)?.at).toBe(plus(late, 'P57D'));
+    expect(nextWake('acct-1', rest)?.for).toBe('beginErasure');
+  });
+
   test('R9: when the last one goes after the due date, erasure starts after the notice', () => {
     const late = plus(start, 'P100D');
     const left = take(second, release(one), late);
-    expect(deadlineOf(left)?.at).toBe(plus(start, 'P30D'));
-    expect(nextWake('acct-1', left)).toBeUndefined();
     const freed = take(left, { name: 'endHold', holdId: two }, plus(late, 'P1D'));
     expect(deadlineOf(freed)?.at).toBe(plus(start, 'P108D'));
     expect(refusedOf(decide(freed, { name: 'beginErasure' }, at(plus(start, 'P107D')))).code).toBe('conflict');

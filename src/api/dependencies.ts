@@ -2,12 +2,14 @@ import type { Logger } from 'pino';
 import type { Keyring } from '../access';
 import type { Store } from '../data';
 import type { Settings } from '../lifecycle';
-import type { Courses } from '../temporal';
+import type { Courses, Jobs } from '../temporal';
 
 /** What the API needs of the world. */
 export interface ApiDependencies {
   readonly store: Store;
   readonly courses: Courses;
+  /** Exports and the other work that is no account's own course. */
+  readonly jobs: Jobs;
   readonly keys: Keyring;
   /** The deployment's configured numbers. */
   readonly settings: Settings;

@@ -1,10 +1,11 @@
 /** Proving that an erasure left nothing, and turning the account into its tombstone (R6, R8, R22). */
 import type { mongo } from 'mongoose';
 import { native } from '../database';
-import { dataSets } from './data-sets';
+import { dataSets, ownedBy } from './map';
 import { ErasureBlockedError, ErasureIncompleteError } from './errors';
 import { appendEntry, repeated, type RecordedStep, type StepRecord } from './record-step';
-import { findAccount, type AccountDocument, type Store } from './store';
+import type { AccountDocument } from './documents';
+import { findAccount, type Store } from './store';
 
 /** Something an erasure left behind. */
 export interface Leftover {
@@ -13,7 +14,9 @@ export interface Leftover {
 }
 
 /** What the search leaves out: the account's own documents, which the tombstone replaces, and what the list says is kept. */
-const declaredRemainder = dataSets.filter((set) => set.erasure !== 'delete').map((set) => set.collection);
+const declaredRemainder = dataSets
+  .filter((set) => set.erasure === 'keep' || set.erasure === 'reduce')
+  .map((set) => set.collection);
 
 /**
  * Searches the database for an account, by a way of its own: it does not walk the list of data sets but asks the server
@@ -28,7 +31,7 @@ export async function searchRemains(store: Store, account: string): Promise<Left
     const declared = dataSets.find((set) => set.collection === name);
     // One question for each index: a single one with all of them would read large collections from end to end.
     const questions: mongo.Filter<{ _id: string }>[] = [
-      { [declared?.accountPath ?? 'account']: account },
+      declared === undefined ? { account } : ownedBy(account, declared),
       { _id: account },
       { _id: { $gte: `${account}:`, $lt: `${account};` } },
       ...(declared === undefined ? [{ accountId: account }] : []),
@@ -53,9 +56,8 @@ export async function concludeErasure(store: Store, step: StepRecord): Promise<R
     if (account !== null && account.seq >= step.seq) return repeated(store, session, account, step);
     assertErasing(account, step.account);
     for (const set of dataSets) {
-      if (set.category !== undefined || set.erasure !== 'delete') continue;
-      const filter = { [set.accountPath]: step.account };
-      await store.connection.collection(set.collection).deleteMany(filter, { session });
+      if (set.erasure !== 'delete-last') continue;
+      await store.connection.collection(set.collection).deleteMany(ownedBy(step.account, set), { session });
     }
     // Touching the account makes a hold recorded meanwhile a conflict, not a surprise (R9).
     await native(store.accounts).updateOne({ _id: step.account }, { $inc: { version: 1 } }, { session });

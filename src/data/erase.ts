@@ -9,10 +9,12 @@
  */
 import { native } from '../database';
 import { ErasureBlockedError, ErasureNotDueError } from './errors';
-import { categories, type Category } from './data-sets';
+import { categories, type Category } from './map';
 import { recordStep, recordStepIn, type StepRecord } from './record-step';
-import { findAccount, type AccountDocument, type ErasureProgress, type Store } from './store';
-import { deadlineOf, isDue, type Instant } from '../lifecycle';
+import type { AccountDocument, ErasureProgress } from './documents';
+import { findAccount, type Store } from './store';
+import { deadlineOf, heldBy, isDue, type Instant } from '../lifecycle';
+import { planFor, recorded } from './plan';
 import { BatchPacer, countBy, windowsOf, type Window } from './windows';
 
 /** How an erasure ended: with nothing left to delete, or stopped by a hold with the rest untouched. */
@@ -55,6 +57,7 @@ export async function beginErasure(store: Store, step: StepRecord, now: Instant)
       done,
       total: done + left,
       sets: account.erasing?.sets ?? {},
+      plan: recorded(planFor(heldBy(account.lifecycle.holds), [])),
     };
     await recordStepIn(store, session, step, { erasing });
     await native(store.gates).updateOne({ _id: step.account }, { $set: { open: false } }, { session });

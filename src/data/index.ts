@@ -1,16 +1,24 @@
 /** Where customer data lives, and everything that is done with it. */
-export { categories, holdableDataSets, type Category } from './data-sets';
+export {
+  categories,
+  dataSetNamed,
+  dataSets,
+  holdableDataSets,
+  otherCollections,
+  ownedBy,
+  type Category,
+  type DataSet,
+} from './map';
 export * from './errors';
 export {
-  openStore,
-  prepareStore,
   settingsId,
   type AccountDocument,
   type AccountDraft,
   type RecordDocument,
   type SettingsDocument,
-  type Store,
-} from './store';
+} from './documents';
+export { openStore, prepareStore, type Store } from './store';
+export { deleteIn, deleteThroughGate, type Deletion } from './gate';
 export { recordCreation, recordStep, type CreationRecord, type RecordedStep, type StepRecord } from './record-step';
 export { beginErasure, eraseRecords, type ErasureResult } from './erase';
 export { concludeErasure, searchRemains } from './conclude';

@@ -9,9 +9,10 @@
 import { native } from '../database';
 import type { mongo } from 'mongoose';
 import type { ClientSession } from 'mongoose';
-import { categories } from './data-sets';
+import { categories } from './map';
 import { parseEvent, type ParsedEvent, type Rejection } from './litellm';
-import type { AccountDocument, GateDocument, Inactivity, RecordDocument, Store } from './store';
+import type { AccountDocument, GateDocument, Inactivity, RecordDocument } from './documents';
+import type { Store } from './store';
 
 /** What became of a request's items; each is counted once. */
 export interface IngestResult {

@@ -2,7 +2,7 @@
  * LiteLLM's generic API callback, as it really arrives: one payload, an array of them, or one a line; `null` between
  * them; fields that grow with each release. What we do not need is not looked at.
  */
-import type { Category } from './data-sets';
+import type { Category } from './map';
 
 /** What one item says, in our terms. */
 export interface ParsedEvent {

@@ -1,7 +1,8 @@
 /** Reading a customer's records, newest first. */
 import { native } from '../database';
-import { categories, type Category } from './data-sets';
-import type { RecordDocument, Store } from './store';
+import type { RecordDocument } from './documents';
+import { categories, type Category } from './map';
+import type { Store } from './store';
 
 /** A record as the customer sees it. */
 export interface CustomerRecord {

@@ -17,7 +17,8 @@ import {
   VersionMismatchError,
   WrongRegionError,
 } from './errors';
-import { findAccount, type AccountDocument, type ErasureProgress, type Inactivity, type Store } from './store';
+import type { AccountDocument, ErasureProgress, Inactivity } from './documents';
+import { findAccount, type Store } from './store';
 
 /** A step, as the workflow asks for it to be recorded. Plain JSON. */
 export interface StepRecord {

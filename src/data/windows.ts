@@ -6,7 +6,7 @@
  */
 import { native } from '../database';
 import type { Model } from 'mongoose';
-import type { RecordDocument } from './store';
+import type { RecordDocument } from './documents';
 
 /** A stretch of time, from `from` up to but not including `to`, and how many records lie in it. */
 export interface Bucket {

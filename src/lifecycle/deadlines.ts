@@ -3,6 +3,7 @@
  * saving, no calendar of the host takes part.
  */
 import { parseDuration } from './duration';
+import { heldBy } from './holds';
 import type { Deadline, Duration, Instant, Lifecycle, RunningPeriod } from './terms';
 
 export function toInstant(milliseconds: number): Instant {
@@ -75,7 +76,7 @@ export interface Wake {
 /**
  * The next thing an account has to wake for.
  *
- * Erasure is not waited for while a hold stands (R9): it cannot begin, and the last hold's going sets a new date.
+ * Erasure is not waited for while holds protect all that is left (R9): it cannot begin, and their going sets a new date.
  */
 export function nextWake(accountId: string, account: Lifecycle): Wake | undefined {
   const wakes: Wake[] = account.holds
@@ -85,7 +86,14 @@ export function nextWake(accountId: string, account: Lifecycle): Wake | undefine
   if (deadline !== undefined && account.period !== undefined) {
     const at = toInstant(Date.parse(deadline.at) + spreadOf(accountId, account.period));
     if (deadline.action === 'close') wakes.push({ at, for: 'endGracePeriod' });
-    else if (account.holds.length === 0) wakes.push({ at, for: 'beginErasure' });
+    else if (isErasable(account)) wakes.push({ at, for: 'beginErasure' });
   }
   return wakes.sort((a, b) => Date.parse(a.at) - Date.parse(b.at))[0];
+}
+
+/** Whether there is anything to erase that no hold protects (R9). */
+export function isErasable({ holds, spared }: Pick<Lifecycle, 'holds' | 'spared'>): boolean {
+  const held = heldBy(holds);
+  if (held === 'everything') return false;
+  return spared === undefined || held.length === 0 || spared.some((dataset) => !held.includes(dataset));
 }

@@ -3,8 +3,9 @@
  * answer on every machine and on every replay.
  */
 import type { Command, CommandBody } from './schemas';
-import { deadlineOf, endOf, isDue, later, plus, spreadBound } from './deadlines';
+import { deadlineOf, endOf, isDue, isErasable, later, plus, spreadBound } from './deadlines';
 import { parseDuration } from './duration';
+import { heldBy } from './holds';
 import { periodFlaws, periodNames, policyInForce, type PeriodName, type PolicyInForce } from './policy';
 import { allowedChanges, rowFor, type StateChange } from './table';
 import type {
@@ -45,6 +46,7 @@ export type LifecycleAction =
   | 'account.expired'
   | 'account.reopened'
   | 'account.erasure-started'
+  | 'account.erasure-paused'
   | 'account.erased'
   | 'account.message-ignored'
   | 'policy.changed'
@@ -139,7 +141,10 @@ export function decide(account: Lifecycle, command: Command, circumstances: Circ
       return endGracePeriod(account, circumstances);
     case 'beginErasure':
       return beginErasure(account, circumstances);
+    case 'spareHeld':
+      return step({ ...account, spared: command.datasets }, 'account.erasure-paused', { spared: command.datasets });
     case 'completeErasure':
+      if (account.holds.length > 0) return refuse(account, 'conflict', 'a legal hold stands');
       return step(
         { state: 'erased', since: circumstances.now, causes: [], overrides: {}, holds: [] },
         'account.erased',
@@ -231,7 +236,7 @@ const latenessTolerated = 60_000;
 
 function beginErasure(account: Lifecycle, { now }: Circumstances): Decision {
   const deadline = deadlineOf(account);
-  if (account.holds.length > 0) return refuse(account, 'conflict', 'a legal hold stands');
+  if (!isErasable(account)) return refuse(account, 'conflict', 'legal holds protect all that is left');
   if (deadline === undefined || !isDue(deadline.at, now))
     return refuse(account, 'conflict', 'the expiry period has not run out');
   return step({ ...account, erasingSince: account.erasingSince ?? now }, 'account.erasure-started', {
@@ -272,19 +277,26 @@ const maxHolds = 100;
 function releaseHold(account: Lifecycle, holdId: string, { now, settings }: Circumstances, extra: Details): Decision {
   if (!account.holds.some((hold) => hold.id === holdId)) return refuse(account, 'not-found', 'no such hold stands');
   const holds = account.holds.filter((hold) => hold.id !== holdId);
-  // R9: when the last hold goes after the due date, erasure waits for the notice and for nothing else. A hold that comes
+  // R9: what a hold lets go after the due date is erased after the notice and waits for nothing else. A hold that comes
   // and goes while an earlier one's notice runs gets a notice of its own.
   const { period: running } = account;
   const deadline = deadlineOf(account);
   const passed = deadline?.action === 'erase' && (running?.afterHold === true || isDue(deadline.at, now));
   const period: RunningPeriod | undefined =
-    holds.length === 0 && passed && running !== undefined
+    letsGo(account.holds, holds) && passed && running !== undefined
       ? { length: running.length, notBefore: plus(now, settings.notice), afterHold: true }
       : running;
   return step({ ...account, holds, ...(period === undefined ? {} : { period }) }, 'hold.released', {
     hold: holdId,
     ...extra,
   });
+}
+
+/** Whether less is held than before, so that something can be erased that could not. */
+function letsGo(before: readonly Hold[], after: readonly Hold[]): boolean {
+  const [was, is] = [heldBy(before), heldBy(after)];
+  if (is === 'everything') return false;
+  return was === 'everything' || was.some((dataset) => !is.includes(dataset));
 }
 
 function changePolicy(account: Lifecycle, body: CommandBody<'changePolicy'>, circumstances: Circumstances): Decision {

@@ -5,5 +5,6 @@ export type { Command, CommandBody, CommandName } from './schemas';
 export * from './table';
 export * from './deadlines';
 export * from './policy';
+export * from './holds';
 export * from './decide';
 export * from './access';

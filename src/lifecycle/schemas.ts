@@ -77,6 +77,7 @@ export type Command =
   | { readonly name: 'endGracePeriod' }
   | { readonly name: 'endHold'; readonly holdId: string }
   | { readonly name: 'beginErasure' }
+  | { readonly name: 'spareHeld'; readonly datasets: readonly string[] }
   | { readonly name: 'completeErasure' };
 
 export const commandNames = Object.keys(commandSchemas) as CommandName[];

@@ -98,6 +98,7 @@ export const transitions = [
   { name: 'endGracePeriod', trigger: 'timer', from: ['suspended'], to: 'expired', roles: [], rules: ['R5'] },
   { name: 'endHold', trigger: 'timer', from: ['active', 'suspended', 'expired'], roles: [], rules: ['R9'] },
   { name: 'beginErasure', trigger: 'timer', from: ['expired'], roles: [], rules: ['R6'] },
+  { name: 'spareHeld', trigger: 'timer', from: ['expired'], roles: [], rules: ['R9'] },
   { name: 'completeErasure', trigger: 'timer', from: ['expired'], to: 'erased', roles: [], rules: ['R6'] },
 ] as const satisfies readonly Transition[];
 

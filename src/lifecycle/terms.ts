@@ -54,7 +54,7 @@ export interface Hold {
   readonly placedBy: string;
   /** When it ends by itself. */
   readonly until?: Instant;
-  /** The data sets it is about; all of them when absent. Any hold that stands stops the whole erasure. */
+  /** The data sets it protects; everything when absent. */
   readonly datasets?: readonly string[];
   /** When somebody wants to look at it again; nothing happens then by itself. */
   readonly reviewAt?: Instant;
@@ -112,6 +112,8 @@ export interface Lifecycle {
   readonly holds: readonly Hold[];
   /** When erasure began; from then on the account cannot be reopened (R8). */
   readonly erasingSince?: Instant;
+  /** The data sets that holds kept when the others were erased (R9). */
+  readonly spared?: readonly string[];
 }
 
 /** One thing wrong with a message: where, and what. */

@@ -1,5 +1,6 @@
 /** Talking to Temporal: the client's side of accounts' workflows. */
 export { connectLazily, openCourses, workflowIdOf, type Courses } from './courses';
 export { CourseMissingError, OutcomeUnknownError, RefusedError, TemporalUnavailableError } from './errors';
+export { openJobs, type Jobs } from './jobs';
 export { bundleWorkflows } from './bundle';
 export { createAccountWorker } from './worker';

@@ -28,6 +28,7 @@ const actionTexts: Readonly<Record<LifecycleAction, string>> = {
   'account.expired': 'closed, data kept until the expiry period ends',
   'account.reopened': 'reopened',
   'account.erasure-started': 'erasure begins',
+  'account.erasure-paused': 'erasure waits for what is held',
   'account.erased': 'erased',
   'account.message-ignored': 'message ignored',
   'policy.changed': 'policy changed',

@@ -79,6 +79,7 @@ export async function startApi(
   const given: ApiDependencies = {
     store,
     courses: system.courses,
+    jobs: system.jobs,
     keys: createKeyring({ model, adminKey, clock }),
     settings: system.settings,
     region,

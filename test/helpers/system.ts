@@ -7,7 +7,15 @@ import { DefaultLogger, makeTelemetryFilterString, NativeConnection, Runtime, ty
 import { createActivities, type Activities } from '../../src/activities';
 import { openStore, prepareStore, type AccountDocument, type Store } from '../../src/data';
 import type { Actor, CommandName, PolicyOverrides, Role, Settings } from '../../src/lifecycle';
-import { connectLazily, createAccountWorker, openCourses, workflowIdOf, type Courses } from '../../src/temporal';
+import {
+  connectLazily,
+  createAccountWorker,
+  openCourses,
+  openJobs,
+  workflowIdOf,
+  type Courses,
+  type Jobs,
+} from '../../src/temporal';
 import { searchAttributeTypes, type MessageContext, type Recorded } from '../../src/workflows';
 
 export const region = 'eu-central-1';
@@ -37,6 +45,7 @@ export interface System {
   readonly store: Store;
   readonly client: Client;
   readonly courses: Courses;
+  readonly jobs: Jobs;
   readonly settings: Settings;
   readonly taskQueue: string;
   /** The time the system goes by. */
@@ -150,7 +159,9 @@ interface Ground {
 
 async function assemble(options: SystemOptions, ground: Ground): Promise<System> {
   const settings = { ...standardSettings, ...options.settings };
-  const store = await openTestStore();
+  const opened = await openTestStore();
+  // Whoever skips time moves the database's clock along.
+  const store: Store = { ...opened, databaseTime: ground.now };
   const taskQueue = `test-${randomUUID()}`;
   const activities = createActivities({ store, settings, now: ground.now });
   const worker: Worker = await createAccountWorker({
@@ -172,6 +183,7 @@ async function assemble(options: SystemOptions, ground: Ground): Promise<System>
     store,
     client: ground.client,
     courses,
+    jobs: openJobs({ client: ground.client, taskQueue, patience: 20_000 }),
     settings,
     taskQueue,
     now: ground.now,

@@ -1,0 +1,500 @@
+/**
+ * The data map: every place customer data lies, declared once. Ingest, purge, export, erasure, its plan and its search,
+ * holds, and the table in `docs/data-map.md` are driven by it; at start and in CI the database itself is held against it
+ * (see `compare.ts`), so that nobody can add a collection or a field that escapes.
+ */
+
+/** The categories of data a customer's requests leave (R1). */
+export const categories = ['prompts', 'completions', 'logs', 'usage'] as const;
+export type Category = (typeof categories)[number];
+
+/**
+ * What a field holds.
+ *
+ * - `id`: opaque, made by us or by the gateway
+ * - `personal`: tells of a person
+ * - `content`: what a customer wrote, got, or had stored
+ * - `secret`: lets in whoever knows it, or is made from something that does
+ * - `fact`: a state, a time, a count, a name of ours
+ */
+export type FieldKind = 'id' | 'personal' | 'content' | 'secret' | 'fact';
+
+/**
+ * How the documents of a place name their account: in a field, as their `_id`, as the beginning of it (`ACCOUNT:…`), or
+ * as the beginning of another field.
+ */
+export type Owner = { readonly field: string } | { readonly id: 'whole' | 'prefix' } | { readonly prefixOf: string };
+
+/** A law that obliges to keep something for a while (R10). */
+export interface Statutory {
+  readonly law: string;
+  /** Whole calendar years after the one the document is dated in; the last day is 31 December. */
+  readonly years: number;
+}
+
+/** One place customer data lies. */
+export interface DataSet {
+  readonly name: string;
+  /** What it holds, for the documentation. */
+  readonly holds: string;
+  /** The MongoDB collection. */
+  readonly collection: string;
+  readonly owner: Owner;
+  /** The records of a category carry the event's own time in `at`; they are what R12 purges. */
+  readonly category?: Category;
+  /** Every field, in dotted form; lists are looked through, and `*` stands for any name and all below it. */
+  readonly fields: Readonly<Record<string, FieldKind>>;
+  /** On what ground it is kept (GDPR, Art. 6 (1)). */
+  readonly basis: string;
+  /**
+   * What erasure does with it: deletes it while it runs, or at its very end; seals it until the law lets it go (R10);
+   * reduces it to the tombstone; or keeps it.
+   */
+  readonly erasure: 'delete' | 'delete-last' | 'seal' | 'reduce' | 'keep';
+  /** Why it is kept, where it is. */
+  readonly reason?: string;
+  readonly statutory?: Statutory;
+  /** Whether a hold may choose it (R9). A hold that chooses nothing holds everything. */
+  readonly holdable?: true;
+  /** Whether it is part of what a customer downloads (R14). */
+  readonly exported?: true;
+  /** How an erasure cuts it into batches: along `at`, along the hexadecimal digits after the account's id, or a few at a time. */
+  readonly cut?: 'time' | 'hash' | 'few';
+}
+
+const contract = 'contract, Art. 6 (1) (b)';
+const interest = 'legitimate interest, Art. 6 (1) (f)';
+const obligation = 'legal obligation, Art. 6 (1) (c)';
+const byAccount = { field: 'account' } as const;
+
+const recordFields = {
+  _id: 'id',
+  account: 'id',
+  callId: 'id',
+  at: 'fact',
+  model: 'fact',
+  user: 'personal',
+  body: 'content',
+} as const;
+
+const recordTexts: Readonly<Record<Category, string>> = {
+  prompts: 'what was asked of a model',
+  completions: 'what the model answered',
+  logs: 'everything else the gateway reports of a request',
+  usage: 'tokens, cost, model and times of a request',
+};
+
+/** Everywhere customer data lies in the database. What lies elsewhere is told to its processor; see `processors`. */
+export const dataSets: readonly DataSet[] = [
+  ...categories.map((category): DataSet => ({
+    name: category,
+    holds: recordTexts[category],
+    collection: category,
+    owner: byAccount,
+    category,
+    fields: recordFields,
+    basis: contract,
+    erasure: 'delete',
+    holdable: true,
+    exported: true,
+    cut: 'time',
+  })),
+  {
+    name: 'usage-totals',
+    holds: 'requests, tokens and cost of a day and model; nothing of a person (R12)',
+    collection: 'usageTotals',
+    owner: byAccount,
+    fields: {
+      _id: 'id',
+      account: 'id',
+      day: 'fact',
+      model: 'fact',
+      requests: 'fact',
+      promptTokens: 'fact',
+      completionTokens: 'fact',
+      costNano: 'fact',
+    },
+    basis: contract,
+    erasure: 'delete',
+    holdable: true,
+    exported: true,
+    cut: 'few',
+  },
+  {
+    name: 'receipts',
+    holds: 'fingerprints of the calls taken in lately, so that a repeat counts once; they go after eight days',
+    collection: 'ingestReceipts',
+    owner: { id: 'prefix' },
+    fields: { _id: 'id', at: 'fact' },
+    basis: contract,
+    erasure: 'delete',
+    cut: 'hash',
+  },
+  {
+    name: 'invoices',
+    holds: 'invoices to the customer, as the back office stored them',
+    collection: 'invoices',
+    owner: byAccount,
+    fields: { _id: 'id', account: 'id', number: 'id', issuedOn: 'fact', at: 'fact', body: 'content' },
+    basis: obligation,
+    erasure: 'seal',
+    statutory: { law: 'German Fiscal Code (AO) § 147, VAT Act (UStG) § 14b', years: 8 },
+    holdable: true,
+    exported: true,
+    cut: 'few',
+  },
+  {
+    name: 'sealed',
+    holds: 'what the law obliges to keep of an erased account, readable by the legal role alone (R10)',
+    collection: 'sealedRecords',
+    owner: byAccount,
+    fields: {
+      _id: 'id',
+      account: 'id',
+      dataset: 'fact',
+      key: 'id',
+      until: 'fact',
+      sealedAt: 'fact',
+      law: 'fact',
+      document: 'content',
+    },
+    basis: obligation,
+    erasure: 'keep',
+    reason: 'kept until the date the law names, then erased with a certificate of its own (R10)',
+  },
+  {
+    name: 'exports',
+    holds: 'what is known of the exports a customer asked for',
+    collection: 'exports',
+    owner: byAccount,
+    fields: {
+      _id: 'id',
+      account: 'id',
+      requestedBy: 'id',
+      at: 'fact',
+      status: 'fact',
+      reason: 'fact',
+      datasets: 'fact',
+      from: 'fact',
+      to: 'fact',
+      cutoff: 'fact',
+      'progress.*': 'fact',
+      'cursor.*': 'fact',
+      'parts.*': 'fact',
+      'files.*': 'fact',
+      manifest: 'fact',
+      bytes: 'fact',
+      records: 'fact',
+      sha256: 'fact',
+      storage: 'fact',
+      readyAt: 'fact',
+      expiresAt: 'fact',
+      endedAt: 'fact',
+      stored: 'fact',
+    },
+    basis: contract,
+    erasure: 'delete',
+    cut: 'few',
+  },
+  {
+    name: 'archives',
+    holds: 'the files of exports, in GridFS, or in the object storage that is configured instead',
+    collection: 'archives.files',
+    owner: { id: 'prefix' },
+    fields: {
+      _id: 'id',
+      length: 'fact',
+      chunkSize: 'fact',
+      uploadDate: 'fact',
+      filename: 'id',
+      'metadata.*': 'fact',
+    },
+    basis: contract,
+    erasure: 'delete',
+    cut: 'few',
+  },
+  {
+    name: 'archive-chunks',
+    holds: 'the bytes of those files',
+    collection: 'archives.chunks',
+    owner: { prefixOf: 'files_id' },
+    fields: { _id: 'id', files_id: 'id', n: 'fact', data: 'content' },
+    basis: contract,
+    erasure: 'delete',
+    cut: 'few',
+  },
+  {
+    name: 'person-requests',
+    holds: "requests to erase one person's records; the person is forgotten when one is done",
+    collection: 'personRequests',
+    owner: byAccount,
+    fields: {
+      _id: 'id',
+      account: 'id',
+      user: 'personal',
+      userHash: 'personal',
+      requestedBy: 'id',
+      requestId: 'id',
+      at: 'fact',
+      status: 'fact',
+      'erased.*': 'fact',
+      held: 'fact',
+      endedAt: 'fact',
+    },
+    basis: obligation,
+    erasure: 'delete',
+    cut: 'few',
+  },
+  {
+    name: 'processor-requests',
+    holds: 'what processors were told to erase, and what they answered',
+    collection: 'processorRequests',
+    owner: byAccount,
+    fields: {
+      _id: 'id',
+      account: 'id',
+      certificate: 'id',
+      processor: 'id',
+      kind: 'fact',
+      status: 'fact',
+      at: 'fact',
+      attempts: 'fact',
+      lastError: 'fact',
+      lastSentAt: 'fact',
+      expectedBy: 'fact',
+      escalatedAt: 'fact',
+      endedAt: 'fact',
+      'receipts.*': 'fact',
+    },
+    basis: obligation,
+    erasure: 'keep',
+    reason: 'names the account until its processor has answered, which may be after the erasure; then it is forgotten',
+  },
+  {
+    name: 'idempotency',
+    holds: 'answers kept for a day for requests that may be repeated',
+    collection: 'idempotencyKeys',
+    owner: byAccount,
+    fields: {
+      _id: 'id',
+      fingerprint: 'id',
+      account: 'id',
+      'reserved.*': 'id',
+      status: 'fact',
+      body: 'content',
+      'headers.*': 'fact',
+      at: 'fact',
+    },
+    basis: contract,
+    erasure: 'delete-last',
+  },
+  {
+    name: 'drafts',
+    holds: 'profiles of accounts that are being created',
+    collection: 'accountDrafts',
+    owner: byAccount,
+    fields: {
+      _id: 'id',
+      account: 'id',
+      name: 'personal',
+      email: 'personal',
+      plan: 'fact',
+      locale: 'fact',
+      createdAt: 'fact',
+    },
+    basis: contract,
+    erasure: 'delete-last',
+  },
+  {
+    name: 'keys',
+    holds: "the customer's API keys, hashed",
+    collection: 'apiKeys',
+    owner: byAccount,
+    fields: {
+      _id: 'id',
+      name: 'personal',
+      role: 'fact',
+      account: 'id',
+      hash: 'secret',
+      createdAt: 'fact',
+      createdBy: 'id',
+      expiresAt: 'fact',
+      revokedAt: 'fact',
+    },
+    basis: contract,
+    erasure: 'delete-last',
+  },
+  {
+    // Counts late data to the last; goes in the very transaction that leaves the tombstone.
+    name: 'gate',
+    holds: 'whether records may be written, and when the next one passes its age',
+    collection: 'gates',
+    owner: { id: 'whole' },
+    fields: { _id: 'id', open: 'fact', passed: 'fact', discarded: 'fact', refused: 'fact', purgeAt: 'fact' },
+    basis: contract,
+    erasure: 'reduce',
+  },
+  {
+    name: 'profile',
+    holds: 'the account itself: its profile, its course, its policy and its holds',
+    collection: 'accounts',
+    owner: { id: 'whole' },
+    fields: {
+      _id: 'id',
+      region: 'fact',
+      name: 'personal',
+      email: 'personal',
+      plan: 'fact',
+      locale: 'fact',
+      state: 'fact',
+      since: 'fact',
+      'deadline.action': 'fact',
+      'deadline.at': 'fact',
+      'lifecycle.state': 'fact',
+      'lifecycle.since': 'fact',
+      'lifecycle.causes.reason': 'fact',
+      'lifecycle.causes.at': 'fact',
+      'lifecycle.causes.note': 'personal',
+      'lifecycle.closure': 'fact',
+      'lifecycle.period.length': 'fact',
+      'lifecycle.period.notBefore': 'fact',
+      'lifecycle.period.afterHold': 'fact',
+      'lifecycle.overrides.gracePeriod': 'fact',
+      'lifecycle.overrides.expiryPeriod': 'fact',
+      'lifecycle.overrides.activeRetentionDays': 'fact',
+      'lifecycle.holds.id': 'id',
+      'lifecycle.holds.reason': 'personal',
+      'lifecycle.holds.placedAt': 'fact',
+      'lifecycle.holds.placedBy': 'id',
+      'lifecycle.holds.until': 'fact',
+      'lifecycle.holds.datasets': 'fact',
+      'lifecycle.holds.reviewAt': 'fact',
+      'lifecycle.erasingSince': 'fact',
+      'lifecycle.spared': 'fact',
+      'inactive.from': 'fact',
+      'inactive.to': 'fact',
+      'erasing.since': 'fact',
+      'erasing.done': 'fact',
+      'erasing.total': 'fact',
+      'erasing.sets.*': 'fact',
+      'erasing.halted': 'fact',
+      'erasing.plan.*': 'fact',
+      'delays.reason': 'fact',
+      'delays.detail': 'fact',
+      'delays.since': 'fact',
+      'delays.until': 'fact',
+      'delays.alertedAt': 'fact',
+      'delays.escalatedAt': 'fact',
+      'heldBack.since': 'fact',
+      'heldBack.releasedAt': 'fact',
+      'formerly.at': 'fact',
+      'formerly.name': 'personal',
+      'formerly.email': 'personal',
+      passes: 'fact',
+      lateRefused: 'fact',
+      certificateIds: 'id',
+      retainedUntil: 'fact',
+      seq: 'fact',
+      version: 'fact',
+      createdAt: 'fact',
+      erasedAt: 'fact',
+    },
+    basis: contract,
+    erasure: 'reduce',
+  },
+  {
+    name: 'audit',
+    holds: 'who did what to the account, and when; never content',
+    collection: 'auditEntries',
+    owner: byAccount,
+    fields: {
+      _id: 'id',
+      region: 'fact',
+      at: 'fact',
+      'actor.type': 'fact',
+      'actor.id': 'id',
+      'actor.role': 'fact',
+      action: 'fact',
+      account: 'id',
+      'details.*': 'fact',
+      requestId: 'id',
+      seq: 'fact',
+      transitionId: 'id',
+    },
+    basis: interest,
+    erasure: 'keep',
+    reason: 'audit entries name the account by its opaque id and last as long as the log (R20)',
+  },
+];
+
+/** A collection that holds nothing of any account, and why. */
+export interface OtherCollection {
+  readonly collection: string;
+  readonly holds: string;
+  readonly fields: Readonly<Record<string, FieldKind>>;
+}
+
+/** Every other collection there may be. None of them names an account. */
+export const otherCollections: readonly OtherCollection[] = [
+  {
+    collection: 'settings',
+    holds: "the deployment's own numbers, and the secret its pseudonyms are made with",
+    fields: {
+      _id: 'id',
+      gracePeriod: 'fact',
+      expiryPeriod: 'fact',
+      version: 'fact',
+      secret: 'secret',
+      'admitted.*': 'fact',
+      passes: 'fact',
+    },
+  },
+  {
+    collection: 'certificates',
+    holds: 'certificates of erasure, which name the account by a pseudonym only (R22)',
+    fields: {
+      _id: 'id',
+      kind: 'fact',
+      subject: 'id',
+      issuedAt: 'fact',
+      'content.*': 'fact',
+      'late.*': 'fact',
+      'addenda.*': 'fact',
+    },
+  },
+  {
+    collection: 'processors',
+    holds: 'whom to tell when an account is erased',
+    fields: {
+      _id: 'id',
+      name: 'fact',
+      kind: 'fact',
+      url: 'fact',
+      secret: 'secret',
+      domain: 'fact',
+      certificate: 'fact',
+      createdAt: 'fact',
+      createdBy: 'id',
+      removedAt: 'fact',
+    },
+  },
+];
+
+/** The declared set of a name. @throws {Error} there is none */
+export function dataSetNamed(name: string): DataSet {
+  const set = dataSets.find((candidate) => candidate.name === name);
+  if (set === undefined) throw new Error(`there is no data set ${name}`);
+  return set;
+}
+
+/** The data sets a hold may name (R9). */
+export const holdableDataSets: readonly string[] = dataSets.filter((set) => set.holdable).map((set) => set.name);
+
+/** What finds the documents of an account in a place. */
+export function ownedBy(account: string, { owner }: Pick<DataSet, 'owner'>): Readonly<Record<string, unknown>> {
+  if ('field' in owner) return { [owner.field]: account };
+  // `;` follows `:`, so the range holds everything that begins with the account's id and a colon.
+  const range = { $gte: `${account}:`, $lt: `${account};` };
+  if ('prefixOf' in owner) return { [owner.prefixOf]: range };
+  return { _id: owner.id === 'whole' ? account : range };
+}
