@@ -5,7 +5,7 @@ import { Client } from '@temporalio/client';
 import { createKeyring, registerKeys } from './access';
 import { createApp, registerIdempotency } from './api';
 import { readConfig } from './config';
-import { openStore, prepareStore } from './data';
+import { assertDeclared, openStore, prepareStore } from './data';
 import { checkHealth, serveMetrics } from './operations';
 import { createLog, runMain } from './process';
 import { connectLazily, openCourses, openJobs } from './temporal';
@@ -27,6 +27,9 @@ runMain('api', async () => {
   const keys = registerKeys(store.connection);
   registerIdempotency(store.connection);
   await prepareStore(store);
+  // Over a connection of its own: looking through large collections may take longer than a request has patience.
+  const patient = await openStore({ uri: config.mongodbUri, region, appName: 'ablauf-api-start' });
+  await assertDeclared(patient).finally(() => patient.connection.close());
   const connection = connectLazily(config.temporal.address);
   const client = new Client({ connection, namespace });
   const app = createApp({

@@ -1,7 +1,7 @@
 /** The worker process: runs accounts' workflows and activities until it is told to stop. */
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import { createActivities } from './activities';
-import { openStore, prepareStore } from './data';
+import { assertDeclared, openStore, prepareStore } from './data';
 import { readConfig } from './config';
 import { createLog, runMain } from './process';
 import { createAccountWorker } from './temporal';
@@ -26,6 +26,7 @@ runMain('worker', async () => {
   });
   const store = await openStore({ uri: config.mongodbUri, region: config.region, appName: 'ablauf-worker' });
   await prepareStore(store);
+  await assertDeclared(store);
   const connection = await NativeConnection.connect({ address: config.temporal.address });
   const worker = await createAccountWorker({
     connection,

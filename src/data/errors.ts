@@ -44,3 +44,16 @@ export class ErasureNotDueError extends Error {
 export class ErasureIncompleteError extends Error {
   override readonly name = 'ErasureIncompleteError';
 }
+
+/** The database holds what the data map does not declare: it would escape export, holds and erasure. */
+export class UndeclaredDataError extends Error {
+  override readonly name = 'UndeclaredDataError';
+
+  /** @param places `collection` or `collection.field`, each followed by what is wrong with it where that is not plain */
+  constructor(readonly places: readonly string[]) {
+    super(
+      `the database holds what src/data/map.ts does not declare: ${places.join(', ')}. ` +
+        'Declare it there, so that it is held, exported and erased like the rest, or remove it',
+    );
+  }
+}

@@ -8,8 +8,10 @@ export {
   ownedBy,
   type Category,
   type DataSet,
+  type FieldKind,
 } from './map';
 export * from './errors';
+export { assertDeclared, compareWithMap, undeclaredPaths } from './compare';
 export {
   settingsId,
   type AccountDocument,

@@ -40,6 +40,8 @@ export interface DataSet {
   /** The MongoDB collection. */
   readonly collection: string;
   readonly owner: Owner;
+  /** Why some of its documents may concern no account, where that is so. */
+  readonly ownerless?: string;
   /** The records of a category carry the event's own time in `at`; they are what R12 purges. */
   readonly category?: Category;
   /** Every field, in dotted form; lists are looked through, and `*` stands for any name and all below it. */
@@ -275,6 +277,7 @@ export const dataSets: readonly DataSet[] = [
     holds: 'answers kept for a day for requests that may be repeated',
     collection: 'idempotencyKeys',
     owner: byAccount,
+    ownerless: 'requests that concern the deployment',
     fields: {
       _id: 'id',
       fingerprint: 'id',
@@ -310,6 +313,7 @@ export const dataSets: readonly DataSet[] = [
     holds: "the customer's API keys, hashed",
     collection: 'apiKeys',
     owner: byAccount,
+    ownerless: 'staff and gateways',
     fields: {
       _id: 'id',
       name: 'personal',
@@ -407,6 +411,7 @@ export const dataSets: readonly DataSet[] = [
     holds: 'who did what to the account, and when; never content',
     collection: 'auditEntries',
     owner: byAccount,
+    ownerless: 'acts that concern the deployment',
     fields: {
       _id: 'id',
       region: 'fact',

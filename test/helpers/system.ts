@@ -5,7 +5,7 @@ import { temporal as proto } from '@temporalio/proto';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, makeTelemetryFilterString, NativeConnection, Runtime, type Worker } from '@temporalio/worker';
 import { createActivities, type Activities } from '../../src/activities';
-import { openStore, prepareStore, type AccountDocument, type Store } from '../../src/data';
+import { assertDeclared, openStore, prepareStore, type AccountDocument, type Store } from '../../src/data';
 import type { Actor, CommandName, PolicyOverrides, Role, Settings } from '../../src/lifecycle';
 import {
   connectLazily,
@@ -38,6 +38,8 @@ export interface SystemOptions {
   readonly settings?: Partial<Settings>;
   /** Wraps the activities, to be able to stop in the middle of them. */
   readonly activities?: (activities: Activities) => Activities;
+  /** The test stores what the data map does not declare, on purpose. Otherwise that fails it, by name, when it stops. */
+  readonly undeclared?: true;
 }
 
 /** A running system with a database of its own. */
@@ -217,9 +219,13 @@ async function assemble(options: SystemOptions, ground: Ground): Promise<System>
     async stop() {
       worker.shutdown();
       await running;
-      await store.connection.dropDatabase();
-      await store.connection.close();
-      await ground.close();
+      try {
+        if (options.undeclared !== true) await assertDeclared(store, { full: true });
+      } finally {
+        await store.connection.dropDatabase();
+        await store.connection.close();
+        await ground.close();
+      }
     },
   };
 }
