@@ -193,7 +193,7 @@ describe('holds', () => {
       status: 400,
       body: { errors: [{ path: 'until' }] },
     });
-    expect(await place({ reason: 'x', datasets: ['invoices'] })).toMatchObject({
+    expect(await place({ reason: 'x', datasets: ['everything'] })).toMatchObject({
       status: 400,
       body: { errors: [{ path: 'datasets.0' }] },
     });

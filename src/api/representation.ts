@@ -22,13 +22,18 @@ export function accountFor(account: AccountDocument, { role }: Principal, settin
     email: account.email,
     locale: account.locale,
     ...standing,
-    ...(may(role, 'seeHolds') ? { holds: lifecycle.holds } : {}),
+    ...(may(role, 'seeHolds') ? { holds: lifecycle.holds, ...formerlyOf(account) } : {}),
     ...(erasing === undefined
       ? {}
       : { erasing: { since: erasing.since.toISOString(), done: erasing.done, total: erasing.total } }),
     policy: policyInForce(lifecycle.overrides, settings),
     createdAt: account.createdAt.toISOString(),
   };
+}
+
+/** What corrections replaced under a hold, for those who see holds. */
+function formerlyOf({ formerly }: AccountDocument): Record<string, unknown> {
+  return formerly === undefined ? {} : { formerly: formerly.map((one) => ({ ...one, at: one.at.toISOString() })) };
 }
 
 function tombstone({ _id, region, since, erasedAt }: AccountDocument): Record<string, unknown> {

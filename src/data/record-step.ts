@@ -8,7 +8,15 @@
  */
 import { native } from '../database';
 import type { ClientSession } from 'mongoose';
-import { deadlineOf, type Actor, type Details, type Instant, type Lifecycle, type LifecycleAction } from '../lifecycle';
+import {
+  deadlineOf,
+  heldBy,
+  type Actor,
+  type Details,
+  type Instant,
+  type Lifecycle,
+  type LifecycleAction,
+} from '../lifecycle';
 import {
   AccountExistsError,
   AccountMissingError,
@@ -84,7 +92,14 @@ export async function recordStepIn(
   const erasing = step.lifecycle.erasingSince === undefined ? undefined : (extra.erasing ?? erasingAfter(before, step));
   await native(store.accounts).updateOne(
     { _id: step.account, seq: before.seq },
-    update({ ...courseFields(step.lifecycle), inactive, seq: step.seq, version, erasing }),
+    update({
+      ...courseFields(step.lifecycle),
+      inactive,
+      seq: step.seq,
+      version,
+      erasing,
+      ...formerlyAfter(before, step),
+    }),
     { session },
   );
   await appendEntry(store, session, step);
@@ -169,6 +184,11 @@ export async function repeated(
 /** A hold ends the erasure that runs, even if it is released again before that notices (R9). */
 function erasingAfter({ erasing }: AccountDocument, { action }: StepRecord): ErasureProgress | undefined {
   return erasing !== undefined && action === 'hold.placed' ? { ...erasing, halted: true } : erasing;
+}
+
+/** R9: what corrections replaced is kept while a hold on the whole account stands, and no longer. */
+function formerlyAfter({ formerly }: AccountDocument, { lifecycle }: StepRecord): { formerly?: undefined } {
+  return formerly === undefined || heldBy(lifecycle.holds) === 'everything' ? {} : { formerly: undefined };
 }
 
 /** R9: a hold placed in the middle of an erasure is answered with what had gone. */

@@ -3,7 +3,7 @@ import type { mongo } from 'mongoose';
 import { native } from '../../database';
 import { may, permissions } from '../../access';
 import type { AccountDocument, AccountDraft } from '../../data';
-import { allowedChanges, periodFlaws, type Flaw, type PolicyOverrides, type Settings } from '../../lifecycle';
+import { allowedChanges, heldBy, periodFlaws, type Flaw, type PolicyOverrides, type Settings } from '../../lifecycle';
 import { RefusedError } from '../../temporal';
 import { z } from 'zod';
 import { sending } from '../commands';
@@ -201,9 +201,10 @@ async function changeProfile(workshop: Workshop, call: Call<{ id: string }, unkn
     if (names.length === 0) return { answer: answerWith(account) };
     const set = Object.fromEntries(names.map((name) => [name, body[name]]));
     const version = account.version + 1;
-    await native(store.accounts).updateOne({ _id: params.id }, { $set: { ...set, version } }, { session });
+    const formerly = formerlyWith(account, names, workshop.clock());
+    await native(store.accounts).updateOne({ _id: params.id }, { $set: { ...set, ...formerly, version } }, { session });
     return {
-      answer: answerWith({ ...account, ...set, version }),
+      answer: answerWith({ ...account, ...set, ...formerly, version }),
       entry: {
         action: 'account.updated',
         account: params.id,
@@ -219,4 +220,25 @@ async function changeProfile(workshop: Workshop, call: Call<{ id: string }, unkn
   function answerWith(account: AccountDocument) {
     return { status: 200, body: accountFor(account, principal, settings), version: account.version };
   }
+}
+
+/** Far more than anybody corrects an account under one hold; the account's document must not grow without end. */
+const mostFormerly = 500;
+
+/** What a correction replaces stays with the account while a hold protects all of it (R9). @throws {Problem} too many */
+function formerlyWith(
+  account: AccountDocument,
+  names: readonly (keyof ProfileChange)[],
+  at: Date,
+): Pick<AccountDocument, 'formerly'> {
+  const replaced = (['name', 'email'] as const).filter((name) => names.includes(name));
+  if (replaced.length === 0 || heldBy(account.lifecycle.holds) !== 'everything') return {};
+  const before = account.formerly ?? [];
+  if (before.length >= mostFormerly) {
+    throw new Problem(
+      'conflict',
+      `while a hold stands at most ${mostFormerly} corrections are kept, and no more are taken`,
+    );
+  }
+  return { formerly: [...before, { at, ...Object.fromEntries(replaced.map((name) => [name, account[name]])) }] };
 }
