@@ -39,6 +39,18 @@ export interface Delay {
   readonly escalatedAt?: Date;
 }
 
+/** The erasure of what the law let go on one date, of an erased account. */
+export interface Lapse {
+  /** The date. */
+  readonly until: Date;
+  readonly since: Date;
+  /** What the two clocks said when it began. */
+  readonly clocks: { readonly temporal: Date; readonly database: Date };
+  /** What there was, by data set and law. */
+  readonly found: readonly { readonly dataset: string; readonly law: string; readonly records: number }[];
+  readonly erased: number;
+}
+
 /** An account, or the tombstone it leaves. */
 export interface AccountDocument {
   readonly _id: string;
@@ -68,6 +80,8 @@ export interface AccountDocument {
   readonly certificateIds?: readonly string[];
   /** When the last of what the law keeps of it goes (R10); absent where nothing is kept any more. */
   readonly retainedUntil?: Date;
+  /** What of that is being erased now (R10). */
+  readonly lapsing?: Lapse;
   /** The number of the last recorded step. */
   readonly seq: number;
   /** Counts every change, of the course or of the profile; the API's `ETag`. */

@@ -23,7 +23,9 @@ export type Purpose =
   /** One person's records, on request. */
   | 'person'
   /** An export's file, past its time or withdrawn (R14, R15). */
-  | 'archive';
+  | 'archive'
+  /** What the law kept of an erased account and lets go (R10). The caller judges the date; see `retained.ts`. */
+  | 'retained';
 
 type Filter = Readonly<Record<string, unknown>>;
 
@@ -32,6 +34,7 @@ const conditions: Readonly<Record<Purpose, Filter>> = {
   purge: { state: { $ne: 'erased' }, 'lifecycle.overrides.activeRetentionDays': { $exists: true } },
   person: { state: { $ne: 'erased' } },
   archive: { state: { $ne: 'erased' } },
+  retained: { state: 'erased', retainedUntil: { $exists: true } },
 };
 
 /** One batch of deletions, of one account. */

@@ -24,6 +24,17 @@ export { deleteIn, deleteThroughGate, type Deletion } from './gate';
 export { recordCreation, recordStep, type CreationRecord, type RecordedStep, type StepRecord } from './record-step';
 export { beginErasure, eraseRecords, type ErasureResult } from './erase';
 export { concludeErasure, searchRemains } from './conclude';
+export { sealSet, statutoryEnd, type Sealing } from './seal';
+export {
+  certificateIdPattern,
+  findCertificate,
+  issueCertificate,
+  pseudonymOf,
+  type ErasureCertificate,
+  type RetainedErasureCertificate,
+} from './certificates';
+export { eraseLapsed, nextLapse, retainedOf, type LapseOutcome } from './retained';
+export { readSealed, type SealedRecord } from './read-sealed';
 export { accountIdPattern, splitItems, UnreadableBodyError } from './litellm';
 export { ingest } from './ingest';
 export { readRecords, type CustomerRecord, type RecordQuery } from './read-records';

@@ -398,6 +398,7 @@ export const dataSets: readonly DataSet[] = [
       lateRefused: 'fact',
       certificateIds: 'id',
       retainedUntil: 'fact',
+      'lapsing.*': 'fact',
       seq: 'fact',
       version: 'fact',
       createdAt: 'fact',

@@ -37,6 +37,7 @@ const accountSchema = new Schema<AccountDocument>(
     lateRefused: Number,
     certificateIds: { type: Schema.Types.Mixed },
     retainedUntil: Date,
+    lapsing: Schema.Types.Mixed,
     seq: { type: Number, required: true },
     version: { type: Number, required: true },
     createdAt: { type: Date, required: true },

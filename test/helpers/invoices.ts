@@ -1,0 +1,67 @@
+/** Invoices past the API, and accounts in the middle of their erasure, for tests of what the law keeps. */
+import type { Store } from '../../src/data';
+import { dataSetNamed } from '../../src/data';
+import { native } from '../../src/database';
+import { randomAccountId, region } from './system';
+
+export const invoices = dataSetNamed('invoices');
+
+/** Stores invoices of these dates, numbered from `INV-0000`. */
+export async function storeInvoices(store: Store, account: string, dates: readonly string[]): Promise<void> {
+  await native(store.invoices).insertMany(
+    dates.map((issuedOn, index) => {
+      const number = `INV-${String(index).padStart(4, '0')}`;
+      return {
+        _id: `${account}:${number}`,
+        account,
+        number,
+        issuedOn,
+        at: new Date(),
+        body: JSON.stringify({ number, issuedOn, total: '119.00', buyer: `Name of ${account}` }),
+      };
+    }),
+  );
+}
+
+/** An account whose erasure has begun, without a workflow. */
+export async function erasingAccount(store: Store, account: string = randomAccountId()): Promise<string> {
+  const at = new Date();
+  await native(store.accounts).insertOne({
+    _id: account,
+    region,
+    name: `Name of ${account}`,
+    state: 'expired',
+    since: at,
+    lifecycle: { state: 'expired', since: at.toISOString(), causes: [], overrides: {}, holds: [] },
+    inactive: [],
+    erasing: { since: at, done: 0, total: 0, sets: {}, plan: { hash: 'the-plan', steps: [] } },
+    seq: 3,
+    version: 3,
+    createdAt: at,
+  });
+  return account;
+}
+
+/** Leaves the tombstone of an account whose invoices are sealed. */
+export async function bury(store: Store, account: string, certificateIds: readonly string[] = []): Promise<void> {
+  const [last] = await native(store.sealed)
+    .find({ account }, { sort: { until: -1 }, limit: 1 })
+    .toArray();
+  const at = new Date();
+  await native(store.accounts).replaceOne(
+    { _id: account },
+    {
+      region,
+      state: 'erased',
+      since: at,
+      erasedAt: at,
+      lifecycle: { state: 'erased', since: at.toISOString(), causes: [], overrides: {}, holds: [] },
+      inactive: [],
+      certificateIds,
+      ...(last === undefined ? {} : { retainedUntil: last.until }),
+      seq: 4,
+      version: 5,
+      createdAt: at,
+    },
+  );
+}
