@@ -37,6 +37,7 @@ const table: Readonly<Record<string, readonly Role[]>> = {
   'DELETE /v1/accounts/:id/holds/:holdId': ['admin', 'operator', 'legal'],
   'GET /v1/accounts/:id/timeline': ['admin', 'operator', 'auditor', 'legal', 'customer'],
   'GET /v1/accounts/:id/records': ['legal', 'customer'],
+  'GET /v1/accounts/:id/retained': ['legal'],
   'GET /v1/settings/policy': ['admin', 'operator', 'auditor', 'legal'],
   'PUT /v1/settings/policy': ['admin', 'operator'],
   'GET /v1/api-keys': ['admin', 'auditor'],
@@ -53,7 +54,7 @@ describe('roles', () => {
       Object.fromEntries(Object.entries(table).map(([call, allowed]) => [call, [...allowed].sort()])),
     );
     const open = api.routes.filter((route) => route.roles === 'public').map((route) => route.path);
-    expect(open.sort()).toEqual(['/healthz', '/readyz']);
+    expect(open.sort()).toEqual(['/healthz', '/readyz', '/v1/certificates/:id']);
   });
 
   it.each(roles)('lets %s past exactly where the table says', async (role) => {

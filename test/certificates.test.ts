@@ -1,6 +1,8 @@
 /** Certificates of erasure (R22): what they say, who can read them, and that they do not say whom they are about. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { certificateIdPattern, issueCertificate, pseudonymOf, type ErasureCertificate, type Store } from '../src/data';
+import { native } from '../src/database';
+import { startApi, type Api } from './helpers/api';
 import { openTestStore, randomAccountId } from './helpers/system';
 
 let store: Store;
@@ -104,7 +106,7 @@ describe('issuing', () => {
   });
 
   test('without the erasure it is about there is no certificate', async () => {
-    let id: string | undefined;
+    let id = '';
     const failing = store.transaction(async (session) => {
       const certificate = { kind: 'erasure', account: 'a', issuedAt: new Date(), content } as const;
       id = await issueCertificate(store, session, certificate);
@@ -113,5 +115,77 @@ describe('issuing', () => {
     await expect(failing).rejects.toThrow('the erasure fails');
     expect(id).toMatch(certificateIdPattern);
     expect(await store.certificates.countDocuments({ _id: id })).toBe(0);
+  });
+});
+
+describe('GET /v1/certificates/:id', () => {
+  let api: Api;
+  beforeAll(async () => {
+    api = await startApi();
+  }, 120_000);
+  afterAll(() => api.stop());
+
+  const read = (id: string) =>
+    api.ask('GET', `/v1/certificates/${id}`, { key: null, headers: { 'x-request-id': 'same' } });
+
+  test('R22: answers whoever has the id, without a key, with all it says and nothing that names the account', async () => {
+    const account = await api.system.createAccount();
+    const { store: itsStore } = api.system;
+    const id = await issue(account, itsStore);
+    const answer = await read(id);
+    expect(answer).toMatchObject({ status: 200 });
+    const { late, ...rest } = content;
+    expect(answer.body).toEqual({
+      id,
+      kind: 'erasure',
+      issuedAt: erasedAt,
+      subject: await pseudonymOf(itsStore, account),
+      ...rest,
+      late: { ...late, afterwards: null },
+      addenda: [],
+      signature: null,
+    });
+    expect(answer.text).not.toContain(account);
+    expect(answer.headers.get('cache-control')).toBe('private, no-cache');
+    expect(answer.headers.get('etag')).toBe('"1"');
+  });
+
+  test('R15, R22: shows apart what came after it was issued', async () => {
+    const { store: itsStore } = api.system;
+    const id = await issue(randomAccountId(), itsStore);
+    const at = new Date('2026-12-01T00:00:00.000Z');
+    await native(itsStore.certificates).updateOne(
+      { _id: id },
+      {
+        $set: {
+          late: { refused: 3, lastAt: at },
+          addenda: [{ at, kind: 'processor-receipt', content: { processor: 'a-processor' } }],
+        },
+      },
+    );
+    const answer = await read(id);
+    expect(answer.body).toMatchObject({
+      late: { discarded: 4, refused: 1, afterwards: { refused: 3, lastAt: at.toISOString() } },
+      addenda: [{ at: at.toISOString(), kind: 'processor-receipt', content: { processor: 'a-processor' } }],
+    });
+    expect(answer.headers.get('etag')).toBe('"5"');
+  });
+
+  test('knows nothing of any other id, and says the same of each', async () => {
+    const id = await issue(randomAccountId(), api.system.store);
+    const others = [id.slice(0, -1), `${id.slice(0, -1)}${id.endsWith('A') ? 'B' : 'A'}`, id.toUpperCase(), 'x', '%00'];
+    const [first, ...rest] = await Promise.all(others.map(read));
+    expect(first).toMatchObject({ status: 404, body: { code: 'not-found' } });
+    for (const answer of rest) expect(answer.body).toEqual(first?.body);
+    const probing = await Promise.all(['[$ne]=1', '[$gt]='].map((query) => read(`x?id${query}`)));
+    for (const answer of probing) expect(answer.status).toBeGreaterThanOrEqual(400);
+  });
+
+  test('is listed nowhere, and takes no other method', async () => {
+    for (const path of ['/v1/certificates', '/v1/certificates/']) {
+      expect(await api.ask('GET', path)).toMatchObject({ status: 404 });
+    }
+    const id = await issue(randomAccountId(), api.system.store);
+    expect(await api.ask('DELETE', `/v1/certificates/${id}`)).toMatchObject({ status: 405 });
   });
 });

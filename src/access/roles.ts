@@ -24,6 +24,8 @@ export const permissions = {
   ingest: ['gateway', 'admin'],
   /** Customer content: the customer's own, and after closure the legal role's, on record (R15). Nobody else's. */
   readRecords: ['customer', 'legal'],
+  /** R10: what the law keeps; on record. */
+  readRetained: ['legal'],
   readSettings: ['admin', 'operator', 'auditor', 'legal'],
   changeSettings: ['admin', 'operator'],
   /** R7: what brings an erasure nearer. */

@@ -36,13 +36,13 @@ function formerlyOf({ formerly }: AccountDocument): Record<string, unknown> {
   return formerly === undefined ? {} : { formerly: formerly.map((one) => ({ ...one, at: one.at.toISOString() })) };
 }
 
-function tombstone({ _id, region, since, erasedAt }: AccountDocument): Record<string, unknown> {
+function tombstone({ _id, region, since, erasedAt, certificateIds = [] }: AccountDocument): Record<string, unknown> {
   return {
     id: _id,
     region,
     state: 'erased',
     since: since.toISOString(),
     erasedAt: (erasedAt ?? since).toISOString(),
-    certificateIds: [],
+    certificateIds,
   };
 }

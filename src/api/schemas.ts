@@ -3,7 +3,7 @@
  * have theirs in the lifecycle, because a message sent by hand is judged by the same.
  */
 import { z } from 'zod';
-import { accountIdPattern, categories } from '../data';
+import { accountIdPattern, categories, certificateIdPattern } from '../data';
 import { accountStates, plans, roles } from '../lifecycle';
 import { changePolicySchema, durationSchema, instantSchema } from '../lifecycle/schemas';
 
@@ -34,6 +34,7 @@ export const pageSchema = z.strictObject({ limit, cursor });
 export const noQuerySchema = z.strictObject({});
 export const accountParamsSchema = z.strictObject({ id: accountId });
 export const holdParamsSchema = z.strictObject({ id: accountId, holdId: z.string().min(1).max(64) });
+export const certificateParamsSchema = z.strictObject({ id: z.string().regex(certificateIdPattern) });
 export const keyParamsSchema = z.strictObject({ id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/) });
 
 export const newAccountSchema = z.strictObject({

@@ -56,6 +56,7 @@ export class UndeclaredDataError extends Error {
         'Declare it there, so that it is held, exported and erased like the rest, or remove it',
     );
   }
+}
 
 /** A document that the law obliges to keep does not say which day the law counts from. It stays where it was. */
 export class StatutoryDateError extends Error {

@@ -16,6 +16,7 @@ export {
   settingsId,
   type AccountDocument,
   type AccountDraft,
+  type CertificateDocument,
   type RecordDocument,
   type SettingsDocument,
 } from './documents';
@@ -31,9 +32,8 @@ export {
   issueCertificate,
   pseudonymOf,
   type ErasureCertificate,
-  type RetainedErasureCertificate,
 } from './certificates';
-export { eraseLapsed, nextLapse, retainedOf, type LapseOutcome } from './retained';
+export { eraseLapsed, nextLapse, retainedOf } from './retained';
 export { readSealed, type SealedRecord } from './read-sealed';
 export { accountIdPattern, splitItems, UnreadableBodyError } from './litellm';
 export { ingest } from './ingest';

@@ -1,5 +1,5 @@
 /** Invoices past the API, and accounts in the middle of their erasure, for tests of what the law keeps. */
-import type { Store } from '../../src/data';
+import type { AccountDocument, Store } from '../../src/data';
 import { dataSetNamed } from '../../src/data';
 import { native } from '../../src/database';
 import { randomAccountId, region } from './system';
@@ -23,11 +23,10 @@ export async function storeInvoices(store: Store, account: string, dates: readon
   );
 }
 
-/** An account whose erasure has begun, without a workflow. */
+/** An account whose erasure has begun: a new one without a workflow, or one there is. */
 export async function erasingAccount(store: Store, account: string = randomAccountId()): Promise<string> {
   const at = new Date();
-  await native(store.accounts).insertOne({
-    _id: account,
+  const document: Omit<AccountDocument, '_id'> = {
     region,
     name: `Name of ${account}`,
     state: 'expired',
@@ -38,7 +37,8 @@ export async function erasingAccount(store: Store, account: string = randomAccou
     seq: 3,
     version: 3,
     createdAt: at,
-  });
+  };
+  await native(store.accounts).replaceOne({ _id: account }, document, { upsert: true });
   return account;
 }
 

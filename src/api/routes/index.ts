@@ -4,11 +4,13 @@ import type { Workshop } from '../workshop';
 import { accessRoutes } from './access';
 import { accountRoutes } from './accounts';
 import { keyRoutes } from './api-keys';
+import { certificateRoutes } from './certificates';
 import { healthRoutes } from './health';
 import { holdRoutes } from './holds';
 import { ingestRoutes } from './ingest';
 import { policyRoutes } from './policy';
 import { recordRoutes } from './records';
+import { retainedRoutes } from './retained';
 import { settingsRoutes } from './settings';
 import { timelineRoutes } from './timeline';
 import { transitionRoutes } from './transitions';
@@ -23,6 +25,8 @@ export function allRoutes(workshop: Workshop): Route[] {
     ...holdRoutes(workshop),
     ...timelineRoutes(workshop),
     ...recordRoutes(workshop),
+    ...retainedRoutes(workshop),
+    ...certificateRoutes(workshop),
     ...settingsRoutes(workshop),
     ...keyRoutes(workshop),
     ...healthRoutes(workshop),
