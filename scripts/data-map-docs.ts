@@ -62,6 +62,18 @@ customer downloads (R14). The records of ${list(dataSets.filter((set) => set.cat
 own time, by which active-data retention purges them (R12). Years retained by law are whole calendar years after the one a document is dated in. Fields that are neither personal nor content are opaque ids, and facts: states, times,
 counts, names of ours.
 
+## One person's data
+
+\`DELETE /v1/accounts/:id/records?user=\` erases what one end user left behind: every record that names exactly this
+\`user\` (which keeps the first 256 characters) and happened before the request. It answers 202 with a request's id;
+\`GET /v1/accounts/:id/records/erasures/:requestId\` says how far it has come. What a legal hold protects stays and is
+named (\`partly\`, \`held\`) to those who may see holds; the request looks again every day, or at once when it is made
+again or its workflow is sent the signal \`recheck\`, and finishes when the hold is gone. Then the person is forgotten
+there too.
+
+Not affected are records of the same person that happened after the request, usage totals, which tell of nobody, and
+archives a customer exported before: those expire by themselves.
+
 ## Other collections
 
 None of them names an account.

@@ -38,6 +38,8 @@ const table: Readonly<Record<string, readonly Role[]>> = {
   'GET /v1/accounts/:id/timeline': ['admin', 'operator', 'auditor', 'legal', 'customer'],
   'GET /v1/accounts/:id/records': ['legal', 'customer'],
   'GET /v1/accounts/:id/retained': ['legal'],
+  'DELETE /v1/accounts/:id/records': ['admin', 'operator', 'legal', 'customer'],
+  'GET /v1/accounts/:id/records/erasures/:requestId': ['admin', 'operator', 'auditor', 'legal', 'customer'],
   'GET /v1/settings/policy': ['admin', 'operator', 'auditor', 'legal'],
   'PUT /v1/settings/policy': ['admin', 'operator'],
   'GET /v1/api-keys': ['admin', 'auditor'],

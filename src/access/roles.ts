@@ -26,6 +26,9 @@ export const permissions = {
   readRecords: ['customer', 'legal'],
   /** R10: what the law keeps; on record. */
   readRetained: ['legal'],
+  /** A data subject's request. It does not wait until the account is in good standing, but for the customer's own. */
+  erasePersons: ['admin', 'operator', 'legal', 'customer'],
+  readPersonRequests: ['admin', 'operator', 'auditor', 'legal', 'customer'],
   readSettings: ['admin', 'operator', 'auditor', 'legal'],
   changeSettings: ['admin', 'operator'],
   /** R7: what brings an erasure nearer. */

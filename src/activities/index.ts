@@ -4,6 +4,7 @@
  */
 import { accountActivities } from './account';
 import type { ActivityDependencies } from './dependencies';
+import { personActivities } from './person';
 
 export type { StepRecord } from '../data';
 export type { Surroundings } from './look-up';
@@ -11,7 +12,7 @@ export type { ActivityDependencies };
 
 /** The activities of one worker. */
 export function createActivities(dependencies: ActivityDependencies) {
-  return { ...accountActivities(dependencies) };
+  return { ...accountActivities(dependencies), ...personActivities(dependencies) };
 }
 
 export type Activities = ReturnType<typeof createActivities>;

@@ -22,7 +22,7 @@ export interface KeptAnswer {
 interface IdempotencyDocument extends Partial<KeptAnswer> {
   /** SHA-256 of who asked and the key. */
   readonly _id: string;
-  /** SHA-256 of method, path and body. */
+  /** SHA-256 of the key, method, path, query and body. With the key in it nobody guesses what was asked. */
   readonly fingerprint: string;
   /** The account it concerns: the key goes with it. */
   readonly account?: string;
@@ -86,6 +86,7 @@ export interface KeyedRequest {
   readonly key: string;
   readonly method: string;
   readonly path: string;
+  readonly query: unknown;
   readonly body: unknown;
   readonly account?: string;
   readonly fresh: Reserved;
@@ -108,7 +109,8 @@ export function freshIds(newAccount: string): Reserved {
 export async function reserve(model: Model<IdempotencyDocument>, request: KeyedRequest): Promise<Reservation> {
   const keys = native(model);
   const _id = hash('sha256', `${request.principal}\n${request.key}`);
-  const fingerprint = hash('sha256', `${request.method}\n${request.path}\n${canonicalJson(request.body)}`);
+  const { key, method, path, query, body: asked } = request;
+  const fingerprint = hash('sha256', [key, method, path, canonicalJson(query), canonicalJson(asked)].join('\n'));
   const attempt = (reserved: Reserved, repeated: boolean): Attempt => ({
     ...reserved,
     repeated,

@@ -83,6 +83,7 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
       key,
       method: route.method,
       path: request.path,
+      query: call.query,
       body: call.body,
       fresh,
       now: workshop.clock(),

@@ -81,6 +81,10 @@ export const recordsQuerySchema = pageSchema.extend({
   to: instant.optional(),
 });
 
+/** Whose records: just as the records name them, which keep the first 256 characters. */
+export const personQuerySchema = z.strictObject({ user: z.string().min(1).max(256) });
+export const personParamsSchema = z.strictObject({ id: accountId, requestId: z.uuid() });
+
 export const newKeySchema = z
   .strictObject({
     name: name.optional(),

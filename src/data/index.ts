@@ -37,5 +37,7 @@ export { eraseLapsed, nextLapse, retainedOf } from './retained';
 export { readSealed, type SealedRecord } from './read-sealed';
 export { accountIdPattern, splitItems, UnreadableBodyError } from './litellm';
 export { ingest } from './ingest';
+export { erasePerson, type PersonOutcome, type PersonRequest } from './person';
+export { type PersonRequestDocument } from './person-requests';
 export { readRecords, type CustomerRecord, type RecordQuery } from './read-records';
 export { effectiveSettings } from './settings';

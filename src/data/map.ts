@@ -234,7 +234,6 @@ export const dataSets: readonly DataSet[] = [
       _id: 'id',
       account: 'id',
       user: 'personal',
-      userHash: 'personal',
       requestedBy: 'id',
       requestId: 'id',
       at: 'fact',

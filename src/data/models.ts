@@ -13,6 +13,7 @@ import type {
   UsageTotalDocument,
 } from './documents';
 import { categories, type Category } from './map';
+import { personRequestSchema, type PersonRequestDocument } from './person-requests';
 
 const plain = { versionKey: false, minimize: false, strict: 'throw' } as const;
 
@@ -194,6 +195,7 @@ export function modelsOn(connection: Connection) {
     invoices: connection.model<InvoiceDocument>('Invoice', invoiceSchema),
     sealed: connection.model<SealedDocument>('Sealed', sealedSchema),
     certificates: connection.model<CertificateDocument>('Certificate', certificateSchema),
+    personRequests: connection.model<PersonRequestDocument>('PersonRequest', personRequestSchema),
   } as const;
 }
 

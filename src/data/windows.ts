@@ -25,17 +25,22 @@ const units = { day: 86_400_000, minute: 60_000, second: 1000 } as const;
 type Unit = keyof typeof units;
 const finer: Readonly<Record<Unit, Unit | undefined>> = { day: 'minute', minute: 'second', second: undefined };
 
-/** How many records lie in each day, minute or second of a stretch; empty ones are left out. */
+/**
+ * How many records lie in each day, minute or second of a stretch; empty ones are left out.
+ *
+ * @param only counts those alone that this finds
+ */
 export async function countBy(
   unit: Unit,
   model: Model<RecordDocument>,
   account: string,
   stretch?: { readonly from: number; readonly to: number },
+  only: Readonly<Record<string, unknown>> = {},
 ): Promise<Bucket[]> {
   const at = stretch === undefined ? {} : { at: { $gte: new Date(stretch.from), $lt: new Date(stretch.to) } };
   const groups = await native(model)
     .aggregate<{ _id: Date | null; count: number }>([
-      { $match: { account, ...at } },
+      { $match: { account, ...at, ...only } },
       { $group: { _id: { $dateTrunc: { date: '$at', unit } }, count: { $sum: 1 } } },
     ])
     .toArray();

@@ -1,2 +1,3 @@
 /** What workers run. This is the entry the workflow bundle is made from. */
 export { accountWorkflow } from './account';
+export { personWorkflow } from './person';

@@ -2,4 +2,5 @@
 export type { AccountInput, AccountOutcome } from './account';
 export { initialAttributes, searchAttributes, searchAttributeTypes } from './attributes';
 export * from './messages';
+export * from './person-messages';
 export { staticDetails, staticSummary } from './texts';

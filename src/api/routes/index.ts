@@ -8,6 +8,7 @@ import { certificateRoutes } from './certificates';
 import { healthRoutes } from './health';
 import { holdRoutes } from './holds';
 import { ingestRoutes } from './ingest';
+import { personRoutes } from './persons';
 import { policyRoutes } from './policy';
 import { recordRoutes } from './records';
 import { retainedRoutes } from './retained';
@@ -27,6 +28,7 @@ export function allRoutes(workshop: Workshop): Route[] {
     ...recordRoutes(workshop),
     ...retainedRoutes(workshop),
     ...certificateRoutes(workshop),
+    ...personRoutes(workshop),
     ...settingsRoutes(workshop),
     ...keyRoutes(workshop),
     ...healthRoutes(workshop),

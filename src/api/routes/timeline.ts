@@ -46,7 +46,7 @@ export function timelineRoutes(workshop: Workshop): Route[] {
 
 /** R9: customers do not see holds: neither their entries, nor messages about them, nor attempts of staff at anything. */
 const hiddenFromCustomers: Filter[] = [
-  { action: { $nin: ['hold.placed', 'hold.released'] } },
+  { action: { $nin: ['hold.placed', 'hold.released', 'person.erasure-held'] } },
   { 'details.message': { $nin: ['placeHold', 'releaseHold'] } },
   { $or: [{ action: { $ne: 'auth.refused' } }, { 'actor.role': 'customer' }] },
 ];
