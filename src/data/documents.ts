@@ -51,6 +51,16 @@ export interface Lapse {
   readonly erased: number;
 }
 
+/** What a purge under way has taken since it was last reported; see `purge-tally.ts`. */
+export interface PurgeTally {
+  /** Only what is older went. */
+  readonly cutoff: Date;
+  /** The days the account keeps. */
+  readonly days: number;
+  /** Records purged, by data set. */
+  readonly records: Readonly<Record<string, number>>;
+}
+
 /** An account, or the tombstone it leaves. */
 export interface AccountDocument {
   readonly _id: string;
@@ -72,6 +82,7 @@ export interface AccountDocument {
   readonly heldBack?: { readonly since: Date; readonly releasedAt?: Date };
   /** What a correction replaced while a hold on the whole account stood (R9). */
   readonly formerly?: readonly { readonly at: Date; readonly name?: string; readonly email?: string }[];
+  readonly purging?: PurgeTally;
   /** Counts what passed the deletion gate without changing the account; see `gate.ts`. */
   readonly passes?: number;
   /** Events refused because the account is erased or being erased (R15). */

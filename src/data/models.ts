@@ -34,6 +34,7 @@ const accountSchema = new Schema<AccountDocument>(
     delays: { type: Schema.Types.Mixed },
     heldBack: Schema.Types.Mixed,
     formerly: { type: Schema.Types.Mixed },
+    purging: Schema.Types.Mixed,
     passes: Number,
     lateRefused: Number,
     certificateIds: { type: Schema.Types.Mixed },

@@ -26,6 +26,7 @@ import {
   WrongRegionError,
 } from './errors';
 import type { AccountDocument, ErasureProgress, Inactivity } from './documents';
+import { reportPurge } from './purge-tally';
 import { findAccount, type Store } from './store';
 
 /** A step, as the workflow asks for it to be recorded. Plain JSON. */
@@ -98,12 +99,29 @@ export async function recordStepIn(
       seq: step.seq,
       version,
       erasing,
+      purging: undefined,
       ...formerlyAfter(before, step),
     }),
     { session },
   );
+  if (before.purging !== undefined) {
+    await reportPurge(store, session, step.account, before.purging, new Date(step.at));
+  }
+  await wakeSweep(store, session, step);
   await appendEntry(store, session, step);
   return { seq: step.seq, version, ...receiptFor(step, before) };
+}
+
+/**
+ * R12: when the policy changes or a hold ends, records may be past their age already: the next sweep looks. By the earlier
+ * of the two clocks, so that one that is fast by years does not put it off by as much.
+ */
+async function wakeSweep(store: Store, session: ClientSession, step: StepRecord): Promise<void> {
+  if (step.action !== 'policy.changed' && step.action !== 'hold.released') return;
+  const ages = step.lifecycle.overrides.activeRetentionDays !== undefined;
+  const now = Math.min(Date.parse(step.at), (await store.databaseTime()).getTime());
+  const change = ages ? { $set: { purgeAt: new Date(now) } } : { $unset: { purgeAt: '' as const } };
+  await native(store.gates).updateOne({ _id: step.account }, change, { session });
 }
 
 /** The creation of an account: its draft becomes the account, together with the first step. */
