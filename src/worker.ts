@@ -1,10 +1,11 @@
-/** The worker process: runs accounts' workflows and activities until it is told to stop. */
+/** The worker process: runs workflows and activities until it is told to stop. */
+import { Client } from '@temporalio/client';
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import { createActivities } from './activities';
 import { assertDeclared, openStore, prepareStore } from './data';
 import { readConfig } from './config';
 import { createLog, runMain } from './process';
-import { createAccountWorker } from './temporal';
+import { createAccountWorker, keepEnsuringSchedules } from './temporal';
 
 runMain('worker', async () => {
   const config = readConfig(process.env);
@@ -35,13 +36,22 @@ runMain('worker', async () => {
     activities: createActivities({ store, settings: config.settings, now: () => Promise.resolve(new Date()) }),
   });
   const running = worker.run();
+  const { namespace, taskQueue } = config.temporal;
+  const stopping = new AbortController();
+  const scheduled = keepEnsuringSchedules(
+    { client: new Client({ connection, namespace }), region: config.region, taskQueue },
+    (error) => log.warn({ err: error }, 'the schedules could not be set up yet'),
+    stopping.signal,
+  );
   log.info({ taskQueue: config.temporal.taskQueue, region: config.region }, 'the worker runs');
   return {
     log,
     finished: running,
     async stop() {
+      stopping.abort();
       worker.shutdown();
       await running;
+      await scheduled;
       await connection.close();
       await store.connection.close();
     },

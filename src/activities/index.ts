@@ -5,14 +5,20 @@
 import { accountActivities } from './account';
 import type { ActivityDependencies } from './dependencies';
 import { personActivities } from './person';
+import { sweepActivities } from './sweep';
 
 export type { StepRecord } from '../data';
 export type { Surroundings } from './look-up';
+export type { SweepReport, SweepStretch } from './sweep';
 export type { ActivityDependencies };
 
 /** The activities of one worker. */
 export function createActivities(dependencies: ActivityDependencies) {
-  return { ...accountActivities(dependencies), ...personActivities(dependencies) };
+  return {
+    ...accountActivities(dependencies),
+    ...personActivities(dependencies),
+    ...sweepActivities(dependencies),
+  };
 }
 
 export type Activities = ReturnType<typeof createActivities>;

@@ -6,16 +6,8 @@
  */
 import { hash } from 'node:crypto';
 import { z } from 'zod';
-import { native } from '../database';
-import { categories, type Category, type Store } from '../data';
+import { cutoffOf, previewPurge, type PurgeShare, type Store } from '../data';
 import { Problem } from './problems';
-
-/** What a purge would take from one data set. */
-export interface PurgeShare {
-  readonly dataset: Category;
-  readonly records: number;
-  readonly oldest: string;
-}
 
 const dayLength = 24 * 60 * 60 * 1000;
 const tokenLife = 15 * 60 * 1000;
@@ -23,31 +15,6 @@ const tokenLife = 15 * 60 * 1000;
 /** Whether a new value purges what the one before kept. `null` is without limit. */
 export function isLowered(before: number | null, after: number | null): after is number {
   return after !== null && (before === null || after < before);
-}
-
-/** The instant before which records go, with so many days kept. */
-export function cutoffOf(days: number, now: Date): Date {
-  return new Date(now.getTime() - days * dayLength);
-}
-
-/** Counts what lies before an instant, by data set; those with nothing there are left out. */
-export async function countPurge(store: Store, account: string, cutoff: Date): Promise<PurgeShare[]> {
-  const shares = await Promise.all(
-    categories.map(async (dataset) => {
-      const records = native(store.records[dataset]);
-      const filter = { account, at: { $lt: cutoff } };
-      const [count, oldest] = await Promise.all([
-        records.countDocuments(filter),
-        records
-          .find(filter, { projection: { at: 1 } })
-          .sort({ at: 1 })
-          .limit(1)
-          .next(),
-      ]);
-      return oldest === null ? [] : [{ dataset, records: count, oldest: oldest.at.toISOString() }];
-    }),
-  );
-  return shares.flat();
 }
 
 /** What a PATCH must repeat. */
@@ -72,7 +39,7 @@ export async function assertConfirmed(
   now: Date,
 ): Promise<void> {
   if (confirm === undefined) {
-    const purge = await countPurge(store, account, cutoffOf(days, now));
+    const purge = await previewPurge(store, account, cutoffOf(days, now));
     const records = purge.reduce((sum, share) => sum + share.records, 0);
     if (records === 0) return;
     throw new Problem('conflict', `this would purge ${records} records; ask for a preview and repeat its confirm`);
@@ -82,7 +49,7 @@ export async function assertConfirmed(
   if (seen?.days !== days || age < 0 || age > tokenLife) {
     throw new Problem('conflict', 'the confirm is not of a recent preview of this change; ask for a new preview');
   }
-  const purge = await countPurge(store, account, seen.cutoff);
+  const purge = await previewPurge(store, account, seen.cutoff);
   if (fingerprintOf(account, days, seen.cutoff, purge) !== seen.fingerprint) {
     throw new Problem('conflict', 'what would be purged has changed since the preview; ask for a new one');
   }

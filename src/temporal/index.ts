@@ -3,4 +3,5 @@ export { connectLazily, openCourses, workflowIdOf, type Courses } from './course
 export { CourseMissingError, OutcomeUnknownError, RefusedError, TemporalUnavailableError } from './errors';
 export { openJobs, type Jobs } from './jobs';
 export { bundleWorkflows } from './bundle';
+export { ensureSchedules, keepEnsuringSchedules, sweepIdOf } from './schedules';
 export { createAccountWorker } from './worker';

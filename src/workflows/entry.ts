@@ -1,3 +1,4 @@
 /** What workers run. This is the entry the workflow bundle is made from. */
 export { accountWorkflow } from './account';
 export { personWorkflow } from './person';
+export { sweepWorkflow } from './sweep';

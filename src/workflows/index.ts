@@ -3,4 +3,5 @@ export type { AccountInput, AccountOutcome } from './account';
 export { initialAttributes, searchAttributes, searchAttributeTypes } from './attributes';
 export * from './messages';
 export * from './person-messages';
+export { sweepWorkflowType, type SweepInput } from './sweep-input';
 export { staticDetails, staticSummary } from './texts';

@@ -2,7 +2,7 @@
 import { deadlineOf, type Hold, type Lifecycle, type LifecycleAction, type Wake } from '../lifecycle';
 
 /** `2026-12-06 13:35:00 UTC` */
-function readable(instant: string): string {
+export function readable(instant: string): string {
   return `${instant.slice(0, 10)} ${instant.slice(11, 19)} UTC`;
 }
 

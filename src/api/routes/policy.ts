@@ -1,11 +1,18 @@
 /** The policy in force for an account (R7, R11), and what changing it would do (R12). */
 import { randomUUID } from 'node:crypto';
-import { permissions } from '../../access';
-import { effectiveSettings, holdableDataSets, type AccountDocument } from '../../data';
-import { deadlineOf, decide, policyInForce, type CommandBody, type Lifecycle } from '../../lifecycle';
+import { may, permissions } from '../../access';
+import {
+  cutoffOf,
+  effectiveSettings,
+  holdableDataSets,
+  previewPurge,
+  type AccountDocument,
+  type PurgeShare,
+} from '../../data';
+import { deadlineOf, decide, heldBy, isHeld, policyInForce, type CommandBody, type Lifecycle } from '../../lifecycle';
 import { send } from '../commands';
 import { refusalProblem } from '../failures';
-import { assertConfirmed, confirmationOf, countPurge, cutoffOf, isLowered } from '../purge';
+import { assertConfirmed, confirmationOf, isLowered } from '../purge';
 import { route, type Call, type Route } from '../route';
 import { accountParamsSchema, changePolicySchema, noQuerySchema } from '../schemas';
 import { openAccount } from '../standing';
@@ -61,11 +68,11 @@ export function policyRoutes(workshop: Workshop): Route[] {
         const days = loweredDays(account.lifecycle, next);
         const now = clock();
         const cutoff = cutoffOf(days ?? 0, now);
-        const purge = days === undefined ? [] : await countPurge(store, account._id, cutoff);
+        const purge = days === undefined ? [] : await previewPurge(store, account._id, cutoff);
         return {
           status: 200,
           body: {
-            purge,
+            purge: may(call.principal.role, 'seeHolds') ? marked(purge, account) : purge,
             deadline: { before: deadlineOf(account.lifecycle)?.at ?? null, after: deadlineOf(next)?.at ?? null },
             confirm: confirmationOf(account._id, days ?? null, cutoff, purge),
           },
@@ -108,6 +115,12 @@ export function policyRoutes(workshop: Workshop): Route[] {
     if ('refused' in decision) throw refusalProblem(decision.refused);
     return decision.step.next;
   }
+}
+
+/** What a hold protects goes once nothing holds it any more. Only who may see holds is told (R9). */
+function marked(purge: readonly PurgeShare[], { lifecycle }: AccountDocument): unknown[] {
+  const held = heldBy(lifecycle.holds);
+  return purge.map((share) => (isHeld(held, share.dataset) ? { ...share, held: true } : share));
 }
 
 function loweredDays(before: Lifecycle, after: Lifecycle): number | undefined {
