@@ -38,6 +38,8 @@ export interface SystemOptions {
   readonly settings?: Partial<Settings>;
   /** Wraps the activities, to be able to stop in the middle of them. */
   readonly activities?: (activities: Activities) => Activities;
+  /** Wraps the database, to have it refuse something. */
+  readonly store?: (store: Store) => Store;
   /** The test stores what the data map does not declare, on purpose. Otherwise that fails it, by name, when it stops. */
   readonly undeclared?: true;
 }
@@ -161,7 +163,8 @@ interface Ground {
 
 async function assemble(options: SystemOptions, ground: Ground): Promise<System> {
   const settings = { ...standardSettings, ...options.settings };
-  const opened = await openTestStore();
+  const bare = await openTestStore();
+  const opened = options.store?.(bare) ?? bare;
   // Whoever skips time moves the database's clock along.
   const store: Store = { ...opened, databaseTime: ground.now };
   const taskQueue = `test-${randomUUID()}`;
