@@ -23,7 +23,7 @@ export {
 export { openStore, prepareStore, type Store } from './store';
 export { deleteIn, deleteThroughGate, type Deletion } from './gate';
 export { cutoffOf } from './age';
-export { purgeDue, type PurgeFailure, type PurgeHooks, type PurgeOutcome, type PurgeStretch } from './purge';
+export { purgeDue, type PurgeHooks, type PurgeStretch } from './purge';
 export { previewPurge, type PurgeShare } from './purge-preview';
 export { recordCreation, recordStep, type CreationRecord, type RecordedStep, type StepRecord } from './record-step';
 export { beginErasure, eraseRecords, type ErasureResult } from './erase';
