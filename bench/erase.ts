@@ -4,7 +4,7 @@ import { begin } from '../src/lifecycle';
 import { liteLlmCall } from '../scripts/support/traffic';
 import { summaryOf } from './figures';
 import { byTurns, timed, type Benchmark } from './harness';
-import { addAccounts, dropStore, freshStore, settings } from './stores';
+import { addAccounts, dropStore, freshStore, guard, settings } from './stores';
 
 const accountsStored = 10;
 const eventsEach = 12_500;
@@ -67,22 +67,22 @@ export const erase: Benchmark = {
 };
 
 async function eraseOurs(store: Store, account: string): Promise<Erased> {
-  const now = new Date().toISOString();
-  const lifecycle = begin({ state: 'expired', overrides: {} }, now, settings);
-  // Much later, so that the deadline is behind it whatever the periods are.
-  const later = new Date(Date.now() + 1000 * day).toISOString();
+  // Long ago, so that the deadline is behind it whatever the periods are.
+  const closed = new Date(Date.now() - 1000 * day).toISOString();
+  const lifecycle = begin({ state: 'expired', overrides: {} }, closed, settings);
+  const now = new Date();
   await addAccounts(store, [account], lifecycle);
   const step = {
     account,
     seq: 2,
     transitionId: `erase-${account}`,
-    at: later,
+    at: now.toISOString(),
     actor: { type: 'system', id: 'bench' },
     action: 'account.erasure-started',
     details: {},
-    lifecycle: { ...lifecycle, erasingSince: later },
+    lifecycle: { ...lifecycle, erasingSince: now.toISOString() },
   } as const;
-  await beginErasure(store, step, later);
+  await beginErasure(store, step, { temporal: now, guard, again: false });
   const batches: number[] = [];
   let begun = performance.now();
   const milliseconds = await timed(() =>

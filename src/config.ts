@@ -44,6 +44,21 @@ const schema = z.object({
     .default('PT1M')
     .describe('Shortest period anybody may set; shorter than PT1M for demos only'),
   ABLAUF_AUDIT_RETENTION: duration.default('P1095D').describe('How long audit entries are kept (R20)'),
+  ABLAUF_CLOCK_TOLERANCE: duration
+    .default('PT5M')
+    .describe("By how much Temporal's clock and the database server's may differ for an erasure to begin"),
+  ABLAUF_ERASURE_GUARD_SHARE: z.coerce
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.1)
+    .describe('Share of accounts whose erasures may begin within a day; the surplus waits for an administrator'),
+  ABLAUF_ERASURE_GUARD_MINIMUM: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(20)
+    .describe('So many erasures may begin within a day, whatever the share'),
   ABLAUF_ACCOUNT_FIELD: fieldPaths
     .default([
       ['metadata', 'user_api_key_org_id'],
@@ -111,6 +126,7 @@ export interface Config {
   readonly mongodbUri: string;
   readonly temporal: { readonly address: string; readonly namespace: string; readonly taskQueue: string };
   readonly settings: Settings;
+  readonly guard: { readonly clockTolerance: number; readonly share: number; readonly minimum: number };
   readonly auditRetention: string;
   readonly accountPaths: readonly (readonly string[])[];
   readonly logLevel: string;
@@ -161,6 +177,11 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       expiryPeriod: values.ABLAUF_EXPIRY_PERIOD,
       notice: values.ABLAUF_MIN_NOTICE,
       minPeriod: values.ABLAUF_MIN_PERIOD,
+    },
+    guard: {
+      clockTolerance: parseDuration(values.ABLAUF_CLOCK_TOLERANCE),
+      share: values.ABLAUF_ERASURE_GUARD_SHARE,
+      minimum: values.ABLAUF_ERASURE_GUARD_MINIMUM,
     },
     auditRetention: values.ABLAUF_AUDIT_RETENTION,
     accountPaths: values.ABLAUF_ACCOUNT_FIELD,

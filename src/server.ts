@@ -38,6 +38,7 @@ runMain('api', async () => {
     jobs: openJobs({ client, taskQueue }),
     keys: createKeyring({ model: keys, adminKey: config.adminKey, clock: () => new Date() }),
     settings: config.settings,
+    guard: config.guard,
     region,
     accountPaths: config.accountPaths,
     clock: () => new Date(),

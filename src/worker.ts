@@ -14,12 +14,12 @@ runMain('worker', async () => {
     // The process stops the worker itself, after a signal; see below.
     shutdownSignals: [],
     logger: {
-      log: (level, message) => log[levels[level]](message),
-      trace: (message) => log.trace(message),
-      debug: (message) => log.debug(message),
-      info: (message) => log.info(message),
-      warn: (message) => log.warn(message),
-      error: (message) => log.error(message),
+      log: (level, message, meta) => log[levels[level]](shown(meta), message),
+      trace: (message, meta) => log.trace(shown(meta), message),
+      debug: (message, meta) => log.debug(shown(meta), message),
+      info: (message, meta) => log.info(shown(meta), message),
+      warn: (message, meta) => log.warn(shown(meta), message),
+      error: (message, meta) => log.error(shown(meta), message),
     },
     telemetryOptions: {
       metrics: { prometheus: { bindAddress: `${config.host}:${config.workerManagementPort}` } },
@@ -33,7 +33,7 @@ runMain('worker', async () => {
     connection,
     namespace: config.temporal.namespace,
     taskQueue: config.temporal.taskQueue,
-    activities: createActivities({ store, settings: config.settings, now: () => Promise.resolve(new Date()) }),
+    activities: createActivities({ store, settings: config.settings, guard: config.guard }),
   });
   const running = worker.run();
   const { namespace, taskQueue } = config.temporal;
@@ -59,3 +59,10 @@ runMain('worker', async () => {
 });
 
 const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
+
+/** What activities say beside a message; what the SDK adds to each line of its own accord is left out. */
+const said = ['alert', 'account', 'reason', 'detail', 'due', 'hoursLate', 'reasons', 'workflowType', 'activityType'];
+
+function shown(meta: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
+  return Object.fromEntries(said.flatMap((name) => (meta[name] === undefined ? [] : [[name, meta[name]]])));
+}

@@ -248,6 +248,7 @@ describe('when something is away', () => {
       store,
       courses: api.system.courses,
       jobs: api.system.jobs,
+      guard: api.system.guard,
       keys: createKeyring({ model, adminKey, clock: () => new Date() }),
       settings: api.system.settings,
       region: 'eu-central-1',

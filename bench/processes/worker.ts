@@ -4,7 +4,7 @@ import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import { createActivities } from '../../src/activities';
 import { openStore } from '../../src/data';
 import { createAccountWorker } from '../../src/temporal';
-import { region, settings } from '../stores';
+import { guard, region, settings } from '../stores';
 
 async function main(): Promise<void> {
   Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
@@ -14,7 +14,7 @@ async function main(): Promise<void> {
     connection,
     namespace: 'default',
     taskQueue: process.env['BENCH_TASK_QUEUE'] ?? '',
-    activities: createActivities({ store, settings, now: () => Promise.resolve(new Date()) }),
+    activities: createActivities({ store, settings, guard }),
     bundle: { codePath: process.env['BENCH_BUNDLE'] ?? '' },
   });
   const running = worker.run();

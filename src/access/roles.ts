@@ -29,6 +29,10 @@ export const permissions = {
   /** A data subject's request. It does not wait until the account is in good standing, but for the customer's own. */
   erasePersons: ['admin', 'operator', 'legal', 'customer'],
   readPersonRequests: ['admin', 'operator', 'auditor', 'legal', 'customer'],
+  /** What erasing an account would do; customers do not see holds (R9). */
+  readErasurePlan: ['admin', 'operator', 'auditor', 'legal'],
+  /** Letting go what the breaker keeps back. */
+  releaseErasures: ['admin'],
   readSettings: ['admin', 'operator', 'auditor', 'legal'],
   changeSettings: ['admin', 'operator'],
   /** R7: what brings an erasure nearer. */

@@ -1,11 +1,14 @@
 /** What an account's own workflow asks of the world. */
-import { cancellationSignal } from '@temporalio/activity';
+import { activityInfo, cancellationSignal, log } from '@temporalio/activity';
 import {
   beginErasure,
   concludeErasure,
   eraseRecords,
+  PlanDeviationError,
   recordCreation,
+  recordDelay,
   recordStep,
+  type ConcludedErasure,
   type CreationRecord,
   type ErasureResult,
   type RecordedStep,
@@ -15,9 +18,44 @@ import { beating } from './beating';
 import type { ActivityDependencies } from './dependencies';
 import { lookUp, type LookedUp, type Question } from './look-up';
 
+/** A step of an erasure, and whether it was tried before and could not be taken. */
+interface ErasureStep {
+  readonly step: StepRecord;
+  readonly again?: boolean;
+}
+
+/** Failures that leave an erasure waiting past its date: whoever is on call hears of them. */
+const delaying = new Set([
+  'ClocksDisagreeError',
+  'ErasureHeldBackError',
+  'ErasureIncompleteError',
+  'PlanDeviationError',
+]);
+
 /** Recording steps, and erasing. */
-export function accountActivities({ store, settings, now }: ActivityDependencies) {
-  const begin = async (step: StepRecord) => beginErasure(store, step, (await now()).toISOString());
+export function accountActivities({ store, settings, guard }: ActivityDependencies) {
+  const begin = ({ step, again = false }: ErasureStep) =>
+    // The server's own clock: when it handed this attempt out.
+    beginErasure(store, step, { temporal: new Date(activityInfo().currentAttemptScheduledTimestampMs), guard, again });
+
+  async function alerting<T>(account: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof Error && delaying.has(error.name)) {
+        if (error instanceof PlanDeviationError)
+          await recordDelay(store, account, 'deviates-from-plan', error.message, await store.databaseTime());
+        log.error('an erasure is late', {
+          alert: 'erasure-delayed',
+          account,
+          reason: error.name,
+          detail: error.message,
+        });
+      }
+      throw error;
+    }
+  }
+
   return {
     /** Reads what a decision needs beside the account's course, and the message it is about. */
     lookUp(question: Question): Promise<LookedUp> {
@@ -35,25 +73,28 @@ export function accountActivities({ store, settings, now }: ActivityDependencies
     },
 
     /** Records that an erasure begins, if the database agrees that it may. */
-    beginErasure({ step }: { readonly step: StepRecord }): Promise<void> {
-      return beating(() => begin(step));
+    beginErasure(erasure: ErasureStep): Promise<void> {
+      return beating(() => begin(erasure));
     },
 
-    /** Begins an erasure and deletes the account's records, until none is left or a hold stops it. */
-    eraseAccountData({ step }: { readonly step: StepRecord }): Promise<ErasureResult> {
-      return beating(async (tell) => {
-        await begin(step);
-        const signal = cancellationSignal();
-        return eraseRecords(store, step.account, {
-          progress: (done, total, set) => tell({ done, total, set }),
-          checkpoint: () => signal.throwIfAborted(),
-        });
-      });
+    /** Begins an erasure and deletes the account's records, until none is left that no hold protects or a hold stops it. */
+    eraseAccountData(erasure: ErasureStep): Promise<ErasureResult> {
+      const { account } = erasure.step;
+      return beating((tell) =>
+        alerting(account, async () => {
+          await begin(erasure);
+          const signal = cancellationSignal();
+          return eraseRecords(store, account, {
+            progress: (done, total, set) => tell({ done, total, set }),
+            checkpoint: () => signal.throwIfAborted(),
+          });
+        }),
+      );
     },
 
     /** Searches for remains and records the erasure; see {@link concludeErasure}. */
-    concludeErasure({ step }: { readonly step: StepRecord }): Promise<RecordedStep> {
-      return beating(() => concludeErasure(store, step));
+    concludeErasure({ step }: ErasureStep): Promise<ConcludedErasure> {
+      return beating(() => alerting(step.account, () => concludeErasure(store, step)));
     },
   };
 }

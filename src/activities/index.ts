@@ -6,8 +6,9 @@ import { accountActivities } from './account';
 import type { ActivityDependencies } from './dependencies';
 import { personActivities } from './person';
 import { sweepActivities } from './sweep';
+import { watchActivities } from './watch';
 
-export type { StepRecord } from '../data';
+export type { ConcludedErasure, StepRecord } from '../data';
 export type { Surroundings } from './look-up';
 export type { SweepReport, SweepStretch } from './sweep';
 export type { ActivityDependencies };
@@ -18,6 +19,7 @@ export function createActivities(dependencies: ActivityDependencies) {
     ...accountActivities(dependencies),
     ...personActivities(dependencies),
     ...sweepActivities(dependencies),
+    ...watchActivities(dependencies),
   };
 }
 

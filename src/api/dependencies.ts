@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Keyring } from '../access';
-import type { Store } from '../data';
+import type { GuardSettings, Store } from '../data';
 import type { Settings } from '../lifecycle';
 import type { Courses, Jobs } from '../temporal';
 
@@ -13,6 +13,8 @@ export interface ApiDependencies {
   readonly keys: Keyring;
   /** The deployment's configured numbers. */
   readonly settings: Settings;
+  /** What stands between a deadline and the erasure it brings. */
+  readonly guard: GuardSettings;
   readonly region: string;
   /** Where a payload names its account. */
   readonly accountPaths: readonly (readonly string[])[];

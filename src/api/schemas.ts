@@ -101,5 +101,11 @@ export const newKeySchema = z
     }
   });
 
+/** Which accounts the breaker lets go; all of them where none is named. */
+export const releaseSchema = z.strictObject({
+  accounts: z.array(accountId).min(1).max(1000).optional(),
+  note: z.string().trim().min(1).max(2000).optional(),
+});
+
 /** LiteLLM's callback: read item by item, so that one broken item does not cost its neighbours. */
 export const ingestSchema = z.string();

@@ -95,6 +95,8 @@ export interface RetainedErasureCertificate {
 
 /** A certificate to issue. */
 export type NewCertificate = {
+  /** Where it has to be known before: of {@link newCertificateId}. */
+  readonly id?: string;
   readonly account: string;
   readonly issuedAt: Date;
 } & (
@@ -106,6 +108,11 @@ const idPrefix = 'cert_';
 /** What an id of a certificate looks like. */
 export const certificateIdPattern = /^cert_[A-Za-z0-9_-]{43}$/;
 
+/** An id for a certificate: 256 bits of chance. */
+export function newCertificateId(): string {
+  return `${idPrefix}${randomBytes(32).toString('base64url')}`;
+}
+
 /**
  * Issues a certificate, inside the transaction of the erasure it is about: without it, nothing is recorded as erased.
  *
@@ -116,9 +123,9 @@ export async function issueCertificate(
   session: ClientSession,
   certificate: NewCertificate,
 ): Promise<string> {
-  const { account, kind, issuedAt, content } = certificate;
+  const { id = newCertificateId(), account, kind, issuedAt, content } = certificate;
   const document: CertificateDocument = {
-    _id: `${idPrefix}${randomBytes(32).toString('base64url')}`,
+    _id: id,
     kind,
     subject: await pseudonymOf(store, account),
     issuedAt,

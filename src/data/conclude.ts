@@ -1,115 +1,196 @@
 /** Proving that an erasure left nothing, and turning the account into its tombstone (R6, R8, R22). */
-import type { mongo } from 'mongoose';
 import { native } from '../database';
-import { dataSets, ownedBy } from './map';
-import { ErasureBlockedError, ErasureIncompleteError } from './errors';
-import { appendEntry, repeated, type RecordedStep, type StepRecord } from './record-step';
+import { deadlineOf } from '../lifecycle';
+import {
+  issueCertificate,
+  newCertificateId,
+  type ErasedSet,
+  type ErasureCertificate,
+  type Retained,
+} from './certificates';
+import { delaysEnded, recordDelay } from './delays';
 import type { AccountDocument } from './documents';
+import { ErasureBlockedError, ErasureIncompleteError } from './errors';
+import { deleteIn } from './gate';
+import { dataSets, type DataSet } from './map';
+import { assertAsPlanned } from './plan';
+import { createProcessorRequests, processorRequestsOf } from './processors';
+import { appendEntry, repeated, type RecordedStep, type StepRecord } from './record-step';
+import { retainedOf } from './retained';
+import { searchRemains, type Search } from './search';
 import { findAccount, type Store } from './store';
 
-/** Something an erasure left behind. */
-export interface Leftover {
-  readonly collection: string;
-  readonly records: number;
+/** What follows an erasure: processors to be told, and what the law keeps to be waited for (R10). */
+export interface ConcludedErasure extends RecordedStep {
+  /** The ids of requests to processors. */
+  readonly told: readonly string[];
+  /** Something was sealed. */
+  readonly retained: boolean;
 }
 
-/** What the search leaves out: the account's own documents, which the tombstone replaces, and what the list says is kept. */
-const declaredRemainder = dataSets
-  .filter((set) => set.erasure === 'keep' || set.erasure === 'reduce')
-  .map((set) => set.collection);
-
-/**
- * Searches the database for an account, by a way of its own: it does not walk the list of data sets but asks the server
- * what collections there are, so that one nobody declared is searched too. Only the declared remainder is left out.
- */
-export async function searchRemains(store: Store, account: string): Promise<Leftover[]> {
-  const database = store.connection.getClient().db(store.connection.name);
-  const left: Leftover[] = [];
-  for (const { name } of await database.listCollections({}, { nameOnly: true }).toArray()) {
-    if (name.startsWith('system.') || declaredRemainder.includes(name)) continue;
-    const collection = database.collection<{ _id: string }>(name);
-    const declared = dataSets.find((set) => set.collection === name);
-    // One question for each index: a single one with all of them would read large collections from end to end.
-    const questions: mongo.Filter<{ _id: string }>[] = [
-      declared === undefined ? { account } : ownedBy(account, declared),
-      { _id: account },
-      { _id: { $gte: `${account}:`, $lt: `${account};` } },
-      ...(declared === undefined ? [{ accountId: account }] : []),
-    ];
-    let records = 0;
-    for (const question of questions) records = Math.max(records, await collection.countDocuments(question));
-    if (records > 0) left.push({ collection: name, records });
-  }
-  return left;
-}
+/** What goes at the very end: it belongs to the account as long as there is one. */
+const lastSets = Object.fromEntries(
+  dataSets.filter((set) => set.erasure === 'delete-last').map(({ name }) => [name, {}]),
+);
 
 /**
  * Ends an erasure: removes what belongs to the account beside its records, searches for remains, and records the
- * erasure with what was erased, while the account's document is reduced to a tombstone. Safe to repeat.
+ * erasure with its certificate, while the account's document is reduced to a tombstone. Safe to repeat.
  *
  * @throws {ErasureIncompleteError} the search found something; nothing is recorded as erased
  * @throws {ErasureBlockedError} a hold stands, or the account is not being erased
+ * @throws {PlanDeviationError} this process would do something else than the plan in force says
  */
-export async function concludeErasure(store: Store, step: StepRecord): Promise<RecordedStep> {
-  const recorded = await store.transaction(async (session) => {
-    const account = await findAccount(store, step.account, session);
-    if (account !== null && account.seq >= step.seq) return repeated(store, session, account, step);
-    assertErasing(account, step.account);
-    for (const set of dataSets) {
-      if (set.erasure !== 'delete-last') continue;
-      await store.connection.collection(set.collection).deleteMany(ownedBy(step.account, set), { session });
-    }
-    // Touching the account makes a hold recorded meanwhile a conflict, not a surprise (R9).
-    await native(store.accounts).updateOne({ _id: step.account }, { $inc: { version: 1 } }, { session });
-    return undefined;
+export async function concludeErasure(store: Store, step: StepRecord): Promise<ConcludedErasure> {
+  const before = await findAccount(store, step.account);
+  if (before !== null && before.seq >= step.seq) return repeat(store, step);
+  const { plan } = assertErasing(before, step.account).erasing;
+  await assertAsPlanned(store, step.account, plan);
+  const deletion = { account: step.account, purpose: 'erasure', sets: lastSets } as const;
+  const only = { 'lifecycle.holds': { $size: 0 }, 'erasing.plan.hash': plan.hash };
+  // Touching the account makes a hold recorded meanwhile a conflict, not a surprise (R9).
+  const change = (deleted: Readonly<Record<string, number>>) => ({
+    $inc: { version: 1, ...Object.fromEntries(Object.entries(deleted).map(([set, n]) => [`erasing.sets.${set}`, n])) },
   });
-  if (recorded !== undefined) return recorded;
-  const left = await searchRemains(store, step.account);
-  if (left.length > 0) {
-    const places = left.map(({ collection, records }) => `${records} in ${collection}`).join(', ');
-    throw new ErasureIncompleteError(`the search after erasing account ${step.account} found ${places}`);
+  const gone = await store.transaction((session) => deleteIn(store, session, { ...deletion, only, change }));
+  if (gone === undefined) throw new ErasureBlockedError(`account ${step.account} may not be erased as things are`);
+  const search = await searchRemains(store, step.account);
+  if (search.found.length > 0) {
+    const places = search.found.map(({ collection, records }) => `${records} in ${collection}`).join(', ');
+    const detail = `the search after erasing account ${step.account} found ${places}`;
+    await recordDelay(store, step.account, 'remains-found', detail, await store.databaseTime());
+    throw new ErasureIncompleteError(detail);
   }
-  return store.transaction(async (session) => {
+  return store.transaction(async (session): Promise<ConcludedErasure> => {
     const account = await findAccount(store, step.account, session);
-    if (account !== null && account.seq >= step.seq) return repeated(store, session, account, step);
     const erasing = assertErasing(account, step.account);
-    const version = erasing.version + 1;
+    const at = new Date(step.at);
     const gate = await native(store.gates).findOneAndDelete({ _id: step.account }, { session });
+    const retained = await retainedOf(store, step.account, session);
+    const late = { discarded: gate?.discarded ?? 0, refused: gate?.refused ?? 0 };
+    const certificate = newCertificateId();
+    const told = await createProcessorRequests(store, session, { account: step.account, certificate, at });
+    const content = contentOf(store, erasing, { at, late, retained, search, told });
+    await issueCertificate(store, session, {
+      id: certificate,
+      account: step.account,
+      kind: 'erasure',
+      issuedAt: at,
+      content,
+    });
+    const version = erasing.version + 1;
     const tombstone: AccountDocument = {
       _id: step.account,
       region: store.region,
       state: 'erased',
-      since: new Date(step.at),
-      erasedAt: new Date(step.at),
+      since: at,
+      erasedAt: at,
       lifecycle: step.lifecycle,
       inactive: [],
       seq: step.seq,
       version,
       createdAt: erasing.createdAt,
-      ...(gate?.refused === undefined ? {} : { lateRefused: gate.refused }),
+      certificateIds: [certificate],
+      ...(retained.length === 0 ? {} : { retainedUntil: lastOf(retained) }),
+      ...(late.refused === 0 ? {} : { lateRefused: late.refused }),
     };
     await native(store.accounts).replaceOne({ _id: step.account }, tombstone, { session });
     await appendEntry(store, session, {
       ...step,
       details: {
         ...step.details,
-        erased: erasing.erasing?.sets ?? {},
-        late: { discarded: gate?.discarded ?? 0, refused: gate?.refused ?? 0 },
-        searched: 'every collection',
-        except: declaredRemainder,
+        certificate,
+        plan: erasing.erasing.plan.hash,
+        erased: erasing.erasing.sets,
+        retained: retained.map(({ dataset, records, until }) => ({ dataset, records, until })),
+        late,
+        searched: search.collections.length,
+        except: search.except,
         found: 0,
+        told: told.length,
       },
     });
-    return { seq: step.seq, version };
+    return { seq: step.seq, version, told: told.map(({ request }) => request), retained: retained.length > 0 };
   });
 }
 
-function assertErasing(account: AccountDocument | null, id: string): AccountDocument {
+/** The same answer again, from what is on record. */
+async function repeat(store: Store, step: StepRecord): Promise<ConcludedErasure> {
+  return store.transaction(async (session) => {
+    const account = await findAccount(store, step.account, session);
+    if (account === null) throw new ErasureBlockedError(`there is no account ${step.account}`);
+    const recorded = await repeated(store, session, account, step);
+    const told = await processorRequestsOf(store, account.certificateIds?.[0] ?? '');
+    return { ...recorded, told, retained: account.retainedUntil !== undefined };
+  });
+}
+
+type Erasing = AccountDocument & Required<Pick<AccountDocument, 'erasing'>>;
+
+function assertErasing(account: AccountDocument | null, id: string): Erasing {
   if (account?.state !== 'expired' || account.erasing === undefined) {
     throw new ErasureBlockedError(`account ${id} is not being erased`);
   }
   if (account.erasing.halted === true)
     throw new ErasureBlockedError(`a legal hold stopped the erasure of account ${id}`);
   if (account.lifecycle.holds.length > 0) throw new ErasureBlockedError(`a legal hold stands on account ${id}`);
-  return account;
+  return { ...account, erasing: account.erasing };
+}
+
+interface Findings {
+  readonly at: Date;
+  readonly late: ErasureCertificate['late'];
+  readonly retained: readonly Retained[];
+  readonly search: Search;
+  readonly told: ErasureCertificate['processors'];
+}
+
+/** What the certificate says: each data set of the plan, what became of it, and why anything is left. */
+function contentOf(store: Store, account: Erasing, { at, late, retained, search, told }: Findings): ErasureCertificate {
+  const { erasing, lifecycle } = account;
+  return {
+    version: 1,
+    region: store.region,
+    account: {
+      openedAt: account.createdAt.toISOString(),
+      closedAt: lifecycle.since,
+      closure: lifecycle.closure ?? 'voluntary',
+      dueAt: deadlineOf(lifecycle)?.at ?? at.toISOString(),
+      erasedAt: at.toISOString(),
+    },
+    planHash: erasing.plan.hash,
+    sets: dataSets.map((set) => setOf(set, erasing, retained)),
+    retained,
+    late,
+    delays: delaysEnded(account, at).map(({ reason, since, until = at }) => ({
+      reason,
+      since: since.toISOString(),
+      until: until.toISOString(),
+    })),
+    search: { at: at.toISOString(), collections: search.collections, except: search.except, found: 0 },
+    processors: told,
+  };
+}
+
+function setOf(set: DataSet, { sets, plan }: Erasing['erasing'], retained: readonly Retained[]): ErasedSet {
+  const rule = plan.steps.find(({ dataset }) => dataset === set.name)?.rule ?? 'R6';
+  const went = sets[set.name] ?? 0;
+  const kept = retained.filter(({ dataset }) => dataset === set.name);
+  const left = kept.reduce((sum, { records }) => sum + records, 0);
+  return {
+    dataset: set.name,
+    found: went,
+    erased: went - left,
+    left,
+    rule,
+    ...(left === 0 ? {} : { reason: kept.map(({ law }) => law).join('; '), until: lastOf(kept).toISOString() }),
+    ...(set.reason === undefined ? {} : { reason: set.reason }),
+    ...(set.erasure === 'reduce'
+      ? { reason: 'reduced to what proves the erasure and keeps the id from being used again' }
+      : {}),
+  };
+}
+
+function lastOf(retained: readonly Retained[]): Date {
+  return new Date(Math.max(...retained.map(({ until }) => Date.parse(until))));
 }

@@ -1,27 +1,37 @@
 /**
- * Erasing an account's data (R6), in batches that are small enough never to hold the server up, each of them one
- * transaction with the account's own document.
+ * Erasing an account's data (R6) by the plan that was in force when it began, in batches that are small enough never to
+ * hold the server up, each of them one transaction through the deletion gate.
  *
- * 1. A batch goes only while the account is expired, its erasure has begun and no hold stands, nor has stood since: the
- *    batch's transaction writes the very document a hold is recorded on, so the two cannot overlap (R9).
- * 2. What a batch took is counted in the same transaction, so a receipt is exact.
- * 3. Every batch may be repeated, by this process or another one.
+ * 1. It begins only while the account is expired, both clocks say that its deadline has passed, the breaker lets it and
+ *    no hold protects everything.
+ * 2. A batch goes only while the plan in force is the one it was begun with and no hold was placed since: the batch's
+ *    transaction writes the very document a hold is recorded on, so the two cannot overlap (R9).
+ * 3. What a batch took is counted in the same transaction, so a receipt is exact.
+ * 4. Every batch may be repeated, by this process or another one.
  */
 import { native } from '../database';
-import { ErasureBlockedError, ErasureNotDueError } from './errors';
-import { categories, type Category } from './map';
+import { heldBy } from '../lifecycle';
+import { cutsOf } from './cuts';
+import { delaysEnded, recordDelay } from './delays';
+import type { AccountDocument, DelayReason, ErasureProgress, RecordedPlan } from './documents';
+import { ClocksDisagreeError, ErasureBlockedError, ErasureHeldBackError } from './errors';
+import { deleteThroughGate, type Deletion } from './gate';
+import { admit, assertDue, type GuardSettings } from './guard';
+import { dataSets, type DataSet } from './map';
+import { assertAsPlanned, countOf, heldIn, planFor, recorded } from './plan';
+import { activeProcessorNames } from './processors';
 import { recordStep, recordStepIn, type StepRecord } from './record-step';
-import type { AccountDocument, ErasureProgress } from './documents';
+import { sealSet } from './seal';
 import { findAccount, type Store } from './store';
-import { deadlineOf, heldBy, isDue, type Instant } from '../lifecycle';
-import { planFor, recorded } from './plan';
-import { BatchPacer, countBy, windowsOf, type Window } from './windows';
+import { BatchPacer } from './windows';
 
-/** How an erasure ended: with nothing left to delete, or stopped by a hold with the rest untouched. */
+/** How an erasure ended: with nothing left to delete that no hold protects, or stopped by a hold with the rest untouched. */
 export interface ErasureResult {
   readonly finished: boolean;
   /** Records erased so far, by data set, over all attempts. */
   readonly erased: Readonly<Record<string, number>>;
+  /** The data sets that holds protected when it began (R9). */
+  readonly held: readonly string[];
 }
 
 /** What an erasure tells and asks along the way. */
@@ -32,115 +42,159 @@ export interface ErasureHooks {
   readonly checkpoint?: () => void;
 }
 
+/** By what it is judged whether an erasure may begin. */
+export interface Judgement {
+  /** Temporal's clock; the database server is asked for its own. */
+  readonly temporal: Date;
+  readonly guard: GuardSettings;
+  /** It was judged before and could not begin: clocks that disagree again are no accident. */
+  readonly again: boolean;
+}
+
 /**
  * Begins an erasure: closes the gate to new records, and records the step that says so. Safe to repeat.
  *
  * @throws {ErasureBlockedError} the account as recorded is not one to erase: a hold stands, or it is in another state.
  * Checked in the same transaction, so nothing can come in between.
- * @throws {ErasureNotDueError} its deadline has not passed at `now`
+ * @throws {ErasureNotDueError} by one of the two clocks its deadline has not passed
+ * @throws {ClocksDisagreeError} the two clocks differ too much
+ * @throws {ErasureHeldBackError} the breaker keeps it back
  */
-export async function beginErasure(store: Store, step: StepRecord, now: Instant): Promise<void> {
+export async function beginErasure(store: Store, step: StepRecord, judgement: Judgement): Promise<void> {
   const known = await findAccount(store, step.account);
   // Counting a large account takes long, and a beginning that is on record needs none.
   if (known !== null && known.seq >= step.seq) {
     await recordStep(store, step);
     return;
   }
-  const left = await countRecords(store, step.account);
-  await store.transaction(async (session) => {
-    const account = await findAccount(store, step.account, session);
-    if (account === null) throw new ErasureBlockedError(`there is no account ${step.account}`);
-    if (account.seq < step.seq) assertErasable(account, now);
-    const done = account.erasing?.done ?? 0;
-    const erasing: ErasureProgress = {
-      since: account.erasing?.since ?? new Date(step.at),
-      done,
-      total: done + left,
-      sets: account.erasing?.sets ?? {},
-      plan: recorded(planFor(heldBy(account.lifecycle.holds), [])),
-    };
-    await recordStepIn(store, session, step, { erasing });
-    await native(store.gates).updateOne({ _id: step.account }, { $set: { open: false } }, { session });
+  const database = await store.databaseTime();
+  const clocks = { temporal: judgement.temporal, database };
+  const names = await activeProcessorNames(store);
+  const left = known === null ? 0 : await countErasable(store, known, names);
+  try {
+    await store.transaction(async (session) => {
+      const account = await findAccount(store, step.account, session);
+      if (account === null) throw new ErasureBlockedError(`there is no account ${step.account}`);
+      if (account.seq < step.seq) {
+        assertErasable(account);
+        assertDue(account, clocks, judgement.guard);
+        // What had begun goes on: it was counted then.
+        if (account.erasing === undefined) await admit(store, session, account, judgement.guard, database);
+      }
+      const done = account.erasing?.done ?? 0;
+      const erasing: ErasureProgress = {
+        since: account.erasing?.since ?? new Date(step.at),
+        done,
+        total: done + left,
+        sets: account.erasing?.sets ?? {},
+        plan: recorded(planFor(heldBy(account.lifecycle.holds), names)),
+      };
+      const delays = delaysEnded(account, database);
+      await recordStepIn(store, session, step, { erasing, ...(delays.length === 0 ? {} : { delays }) });
+      await native(store.gates).updateOne({ _id: step.account }, { $set: { open: false } }, { session });
+    });
+  } catch (error) {
+    const reason = delayReason(error, clocks, judgement.again);
+    if (reason !== undefined) await recordDelay(store, step.account, reason, (error as Error).message, database);
+    throw error;
+  }
+}
+
+function delayReason(
+  error: unknown,
+  { temporal, database }: { readonly temporal: Date; readonly database: Date },
+  again: boolean,
+): DelayReason | undefined {
+  if (error instanceof ErasureHeldBackError) return 'held-back';
+  // A worker that was away finds a question of an hour ago: asked anew, the clocks agree.
+  if (error instanceof ClocksDisagreeError && (again || database < temporal)) return 'clocks-disagree';
+  return undefined;
+}
+
+function assertErasable(account: AccountDocument): void {
+  if (account.state !== 'expired') throw new ErasureBlockedError(`account ${account._id} is ${account.state}`);
+  if (heldBy(account.lifecycle.holds) === 'everything')
+    throw new ErasureBlockedError(`a legal hold stands on account ${account._id}`);
+}
+
+/** The sets a plan erases or seals while it runs, in its order. */
+function setsOf(plan: RecordedPlan): DataSet[] {
+  return plan.steps.flatMap(({ dataset, action }) => {
+    const set = dataSets.find((candidate) => candidate.name === dataset);
+    if (set === undefined || set.erasure === 'delete-last') return [];
+    return action === 'erase' || action === 'seal' ? [set] : [];
   });
 }
 
-function assertErasable(account: AccountDocument, now: Instant): void {
-  if (account.state !== 'expired') throw new ErasureBlockedError(`account ${account._id} is ${account.state}`);
-  if (account.lifecycle.holds.length > 0)
-    throw new ErasureBlockedError(`a legal hold stands on account ${account._id}`);
-  const deadline = deadlineOf(account.lifecycle);
-  if (deadline === undefined || !isDue(deadline.at, now)) {
-    throw new ErasureNotDueError(`account ${account._id} is not due before ${deadline?.at ?? 'ever'}; it is ${now}`);
-  }
-}
-
-/** Deletes an account's records, set by set, until none is left or a hold stands. Safe to repeat. */
+/**
+ * Erases what the plan in force says, set by set, until none is left or a hold stands. Safe to repeat.
+ *
+ * @throws {PlanDeviationError} this process would do something else than the plan in force says; nothing was deleted
+ */
 export async function eraseRecords(store: Store, account: string, hooks: ErasureHooks = {}): Promise<ErasureResult> {
-  const pacer = new BatchPacer();
-  for (const category of categories) {
-    const model = store.records[category];
-    const days = await countBy('day', model, account);
-    const windows = windowsOf(
-      days,
-      'day',
-      () => pacer.size,
-      (unit, stretch) => countBy(unit, model, account, stretch),
-    );
-    for await (const window of chain(windows, {})) {
-      hooks.checkpoint?.();
-      const started = performance.now();
-      const progress = await eraseBatch(store, account, category, window);
-      if (progress === undefined) return { finished: false, erased: await erasedSoFar(store, account) };
-      pacer.learn(progress.deleted, performance.now() - started);
-      hooks.progress?.(progress.done, progress.total, category);
-    }
+  const begun = await findAccount(store, account);
+  const plan = begun?.erasing?.plan;
+  if (plan === undefined) return { finished: false, erased: {}, held: [] };
+  await assertAsPlanned(store, account, plan);
+  const held = heldIn(plan);
+  for (const set of setsOf(plan)) {
+    const finished =
+      set.erasure === 'seal'
+        ? await sealSet(store, { account, set, ...counting(set, plan) }, hooks)
+        : await eraseSet(store, account, set, plan, hooks);
+    if (!finished) return { finished: false, erased: await erasedSoFar(store, account), held };
   }
-  return { finished: true, erased: await erasedSoFar(store, account) };
+  return { finished: true, erased: await erasedSoFar(store, account), held };
 }
 
-/** The windows, then one without bounds: it takes what carries no usable time, which is nothing as a rule. */
-async function* chain(windows: AsyncIterable<Window>, last: Window): AsyncGenerator<Window, void> {
-  yield* windows;
-  yield last;
-}
-
-/** Deletes one batch and counts it. Returns nothing, and deletes nothing, where the account may no longer be erased. */
-async function eraseBatch(
+async function eraseSet(
   store: Store,
   account: string,
-  category: Category,
-  { from, to }: Window,
-): Promise<{ deleted: number; done: number; total: number } | undefined> {
-  return store.transaction(async (session) => {
-    const range = from === undefined || to === undefined ? {} : { at: { $gte: from, $lt: to } };
-    const { deletedCount } = await native(store.records[category]).deleteMany({ account, ...range }, { session });
-    // The account's document is the gate: recording a hold writes it too, so one of the two comes first (R9).
-    const after = await native(store.accounts).findOneAndUpdate(
-      {
-        _id: account,
-        state: 'expired',
-        'lifecycle.holds': { $size: 0 },
-        erasing: { $exists: true },
-        'erasing.halted': { $exists: false },
-      },
-      { $inc: { 'erasing.done': deletedCount, [`erasing.sets.${category}`]: deletedCount, version: 1 } },
-      { session, returnDocument: 'after', projection: { erasing: 1 } },
-    );
-    if (after === null) {
-      await session.abortTransaction();
-      return undefined;
-    }
-    return { deleted: deletedCount, done: after.erasing?.done ?? 0, total: after.erasing?.total ?? 0 };
-  });
+  set: DataSet,
+  plan: RecordedPlan,
+  hooks: ErasureHooks,
+): Promise<boolean> {
+  const pacer = new BatchPacer();
+  for await (const cut of cutsOf(store, account, set, pacer)) {
+    hooks.checkpoint?.();
+    const started = performance.now();
+    const deleted = await deleteThroughGate(store, {
+      account,
+      purpose: 'erasure',
+      sets: { [set.name]: cut },
+      ...counting(set, plan),
+    });
+    if (deleted === undefined) return false;
+    pacer.learn(deleted.sets[set.name] ?? 0, performance.now() - started);
+    const { erasing } = deleted.account;
+    hooks.progress?.(erasing?.done ?? 0, erasing?.total ?? 0, set.name);
+  }
+  return true;
+}
+
+/** What every batch of an erasure asks and counts: the plan is still the one in force, and so much went. */
+function counting({ name }: DataSet, { hash }: RecordedPlan): Pick<Deletion, 'only' | 'change'> {
+  return {
+    only: { 'erasing.plan.hash': hash },
+    change: (deleted) => {
+      const n = deleted[name] ?? 0;
+      return { $inc: { 'erasing.done': n, [`erasing.sets.${name}`]: n, version: 1 } };
+    },
+  };
 }
 
 async function erasedSoFar(store: Store, account: string): Promise<Readonly<Record<string, number>>> {
-  const found = await store.accounts.findById(account, { erasing: 1 }).lean<Pick<AccountDocument, 'erasing'>>().exec();
+  const found = await native(store.accounts).findOne<Pick<AccountDocument, 'erasing'>>(
+    { _id: account },
+    { projection: { erasing: 1 } },
+  );
   return found?.erasing?.sets ?? {};
 }
 
-async function countRecords(store: Store, account: string): Promise<number> {
+async function countErasable(store: Store, account: AccountDocument, processors: readonly string[]): Promise<number> {
   let total = 0;
-  for (const category of categories) total += await native(store.records[category]).countDocuments({ account });
+  for (const set of setsOf(recorded(planFor(heldBy(account.lifecycle.holds), processors)))) {
+    total += await countOf(store, account._id, set);
+  }
   return total;
 }

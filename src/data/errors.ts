@@ -62,3 +62,18 @@ export class UndeclaredDataError extends Error {
 export class StatutoryDateError extends Error {
   override readonly name = 'StatutoryDateError';
 }
+
+/** Temporal's clock and the database server's differ too much to trust either with an erasure. Nothing was deleted. */
+export class ClocksDisagreeError extends Error {
+  override readonly name = 'ClocksDisagreeError';
+}
+
+/** Too many erasures fell due within a day: this one waits for an administrator. Nothing was deleted. */
+export class ErasureHeldBackError extends Error {
+  override readonly name = 'ErasureHeldBackError';
+}
+
+/** What is about to be done is not what the plan in force says. Nothing more was deleted. */
+export class PlanDeviationError extends Error {
+  override readonly name = 'PlanDeviationError';
+}

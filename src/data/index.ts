@@ -27,7 +27,11 @@ export { purgeDue, type PurgeHooks, type PurgeStretch } from './purge';
 export { previewPurge, type PurgeShare } from './purge-preview';
 export { recordCreation, recordStep, type CreationRecord, type RecordedStep, type StepRecord } from './record-step';
 export { beginErasure, eraseRecords, type ErasureResult } from './erase';
-export { concludeErasure, searchRemains } from './conclude';
+export { concludeErasure, type ConcludedErasure } from './conclude';
+export { searchRemains } from './search';
+export { guardState, type GuardSettings } from './guard';
+export { countHeldBack, heldBackAccounts, recordDelay, releaseHeldBack, watchOverdue } from './delays';
+export { erasurePlan } from './erasure-plan';
 export { sealSet, statutoryEnd, type Sealing } from './seal';
 export {
   certificateIdPattern,
@@ -44,3 +48,12 @@ export { erasePerson, type PersonOutcome, type PersonRequest } from './person';
 export { type PersonRequestDocument } from './person-requests';
 export { readRecords, type CustomerRecord, type RecordQuery } from './read-records';
 export { effectiveSettings } from './settings';
+export {
+  processorKinds,
+  requestStatuses,
+  type ProcessorDocument,
+  type ProcessorReceipt,
+  type ProcessorRequestDocument,
+  type RequestStatus,
+} from './processor-models';
+export { activeProcessorNames, createProcessorRequests, processorRequestsOf, type ErasureToTell } from './processors';

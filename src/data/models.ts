@@ -14,6 +14,7 @@ import type {
 } from './documents';
 import { categories, type Category } from './map';
 import { personRequestSchema, type PersonRequestDocument } from './person-requests';
+import { processorModelsOn } from './processor-models';
 
 const plain = { versionKey: false, minimize: false, strict: 'throw' } as const;
 
@@ -54,6 +55,7 @@ accountSchema.index({ plan: 1, _id: 1 });
 accountSchema.index({ name: 1 });
 accountSchema.index({ email: 1 });
 accountSchema.index({ retainedUntil: 1 }, { sparse: true });
+accountSchema.index({ 'heldBack.since': 1 }, { sparse: true });
 
 /** Drafts whose workflow never began go after a day. A workflow that begins later finds none and gives up. */
 const draftLifeSeconds = 24 * 60 * 60;
@@ -197,6 +199,7 @@ export function modelsOn(connection: Connection) {
     sealed: connection.model<SealedDocument>('Sealed', sealedSchema),
     certificates: connection.model<CertificateDocument>('Certificate', certificateSchema),
     personRequests: connection.model<PersonRequestDocument>('PersonRequest', personRequestSchema),
+    ...processorModelsOn(connection),
   } as const;
 }
 

@@ -5,7 +5,10 @@
 import { hash } from 'node:crypto';
 import { isHeld, type Held } from '../lifecycle';
 import type { RecordedPlan } from './documents';
-import { dataSets, type DataSet } from './map';
+import { PlanDeviationError } from './errors';
+import { dataSets, holdableDataSets, ownedBy, type DataSet } from './map';
+import { activeProcessorNames } from './processors';
+import type { Store } from './store';
 
 /** What becomes of a data set. */
 export type PlanAction =
@@ -69,4 +72,36 @@ export function recorded(steps: readonly PlanStep[]): RecordedPlan {
     hash: hash('sha256', JSON.stringify(plain.map((step) => [step.dataset, step.action, step.rule]))),
     steps: plain,
   };
+}
+
+/** How many documents an account has in a data set. */
+export function countOf(store: Store, account: string, set: DataSet): Promise<number> {
+  return store.connection.collection(set.collection).countDocuments(ownedBy(account, set));
+}
+
+/** The data sets that holds had chosen when a plan was made; what lies beside the records waits with them, unnamed. */
+export function heldIn({ steps }: RecordedPlan): string[] {
+  return steps
+    .filter(({ dataset, action }) => action === 'hold' && holdableDataSets.includes(dataset))
+    .map(({ dataset }) => dataset);
+}
+
+/**
+ * Makes sure that this very code, with the processors there are, would plan just what is in force.
+ *
+ * @throws {PlanDeviationError} it would not: the code, or whom to tell, has changed since the erasure began
+ */
+export async function assertAsPlanned(store: Store, account: string, inForce: RecordedPlan): Promise<void> {
+  const now = recorded(planFor(heldIn(inForce), await activeProcessorNames(store)));
+  if (now.hash === inForce.hash) return;
+  const differing = [...new Set([...now.steps, ...inForce.steps].map(({ dataset }) => dataset))].filter(
+    (dataset) => JSON.stringify(stepIn(now, dataset)) !== JSON.stringify(stepIn(inForce, dataset)),
+  );
+  throw new PlanDeviationError(
+    `the erasure of account ${account} would deviate from the plan in force (${inForce.hash.slice(0, 12)}) in ${differing.join(', ') || 'the order of its steps'}`,
+  );
+}
+
+function stepIn({ steps }: RecordedPlan, dataset: string): RecordedPlan['steps'][number] | undefined {
+  return steps.find((step) => step.dataset === dataset);
 }

@@ -76,7 +76,7 @@ export async function recordStepIn(
   store: Store,
   session: ClientSession,
   step: StepRecord,
-  extra: { readonly erasing?: ErasureProgress } = {},
+  extra: Pick<AccountDocument, 'erasing' | 'delays'> = {},
 ): Promise<RecordedStep> {
   const before = await findAccount(store, step.account, session);
   if (before === null) throw new AccountMissingError(`there is no account ${step.account}`);
@@ -101,6 +101,7 @@ export async function recordStepIn(
       erasing,
       purging: undefined,
       ...formerlyAfter(before, step),
+      ...(extra.delays === undefined ? {} : { delays: extra.delays }),
     }),
     { session },
   );

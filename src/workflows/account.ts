@@ -21,13 +21,16 @@ import {
   proxyActivities,
   proxyLocalActivities,
   setCurrentDetails,
+  ParentClosePolicy,
   setHandler,
+  startChild,
   upsertSearchAttributes,
   uuid4,
   workflowInfo,
+  type ChildWorkflowOptions,
 } from '@temporalio/workflow';
-import { ActivityFailure } from '@temporalio/common';
-import type { Activities, StepRecord, Surroundings } from '../activities';
+import { ActivityFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import type { Activities, ConcludedErasure, StepRecord, Surroundings } from '../activities';
 import {
   begin,
   deadlineOf,
@@ -55,7 +58,10 @@ import {
   deadlineQuery,
   failureTypes,
   messages,
+  processorWorkflowType,
+  retainedWorkflowType,
   stateQuery,
+  wakeSignal,
   type CourseView,
   type Message,
   type MessageContext,
@@ -100,6 +106,9 @@ const { beginErasure, eraseAccountData, concludeErasure } = proxyActivities<Acti
       'ErasureBlockedError',
       'ErasureNotDueError',
       'ErasureIncompleteError',
+      'ClocksDisagreeError',
+      'ErasureHeldBackError',
+      'PlanDeviationError',
       'WrongRegionError',
     ],
   },
@@ -156,7 +165,7 @@ interface Beginning {
   readonly lifecycle: Lifecycle;
   readonly seq: number;
   /** How the erasing activity ended, once it has. */
-  done?: { readonly finished: boolean } | { readonly failure: unknown };
+  done?: { readonly finished: boolean; readonly held?: readonly string[] } | { readonly failure: unknown };
 }
 
 /** How an account's workflow ended. */
@@ -168,16 +177,22 @@ export interface AccountOutcome {
 
 /** Answers remembered for repeats; far more than can be under way at once. */
 const rememberedAnswers = 20;
-/** How long to wait before trying an erasure again that the database would not let happen, in milliseconds. */
+/**
+ * How long to wait before trying an erasure again that the database would not let happen, in milliseconds. Each time in a
+ * row doubles it, up to an hour: what does not go away by itself is not asked about every minute for ever.
+ */
 const pauses: ReadonlyMap<string, number> = new Map([
   // It knows of a hold, say, which this workflow does not.
   ['ErasureBlockedError', 60 * 60 * 1000],
   // Clocks differ a little.
   ['ErasureNotDueError', 10 * 1000],
+  ['ClocksDisagreeError', 10 * 1000],
+  // Whoever lets it go wakes this workflow.
+  ['ErasureHeldBackError', 60 * 60 * 1000],
+  ['PlanDeviationError', 60 * 1000],
   ['ErasureIncompleteError', 60 * 1000],
 ]);
-/** A minute, doubled six times, is about an hour. */
-const mostDoublings = 6;
+const longestPause = 60 * 60 * 1000;
 /** A hold may end in the year 9999: it is waited for in stretches that nobody's arithmetic overflows at. */
 const longestWait = MAX_PERIOD;
 
@@ -209,9 +224,11 @@ class AccountCourse {
   #beginning: Beginning | undefined;
   /** How many holds this run has seen placed. */
   #holdsPlaced = 0;
+  /** Somebody has said that what was waited for may have come. */
+  #woken = false;
   /** Erasing is not tried before this moment; in milliseconds. */
   #notBefore = 0;
-  /** How often in a row the search after erasing found something. */
+  /** How often in a row erasing could not begin, or not be concluded. */
   #setbacks = 0;
 
   constructor(input: AccountInput) {
@@ -262,6 +279,10 @@ class AccountCourse {
         this.#refuseWhileRollingOver();
         if (typeof draftId !== 'string') throw refusal(this.#invalid([{ path: 'draftId', detail: 'must be a text' }]));
       },
+    });
+    setHandler(wakeSignal, () => {
+      this.#notBefore = 0;
+      this.#woken = true;
     });
     setHandler(stateQuery, () => this.#view());
     setHandler(deadlineQuery, () => deadlineOf(this.#lifecycle));
@@ -482,8 +503,9 @@ class AccountCourse {
   // Timers
 
   async #wait(): Promise<void> {
+    this.#woken = false;
     const wake = nextWake(this.#input.account, this.#lifecycle);
-    const disturbed = () => this.#inbox.length > 0 || workflowInfo().continueAsNewSuggested;
+    const disturbed = () => this.#inbox.length > 0 || this.#woken || workflowInfo().continueAsNewSuggested;
     if (wake === undefined) {
       await condition(disturbed);
       return;
@@ -512,7 +534,9 @@ class AccountCourse {
     const step = this.#stepRecord(started, { actor: bySystem });
     const beginning: Beginning = { step, lifecycle: this.#lifecycle, seq: this.#seq };
     void eraseAccountData
-      .executeWithOptions({ summary: `Erase the data of account ${this.#input.account}` }, [{ step }])
+      .executeWithOptions({ summary: `Erase the data of account ${this.#input.account}` }, [
+        { step, again: this.#setbacks > 0 },
+      ])
       .then(
         (result) => (beginning.done = result),
         (failure: unknown) => (beginning.done = { failure }),
@@ -528,13 +552,21 @@ class AccountCourse {
       await this.#answer(message);
     }
     const ended = beginning.done ?? { finished: false };
-    if ('failure' in ended) {
+    if ('failure' in ended && failureTypeOf(ended.failure) !== 'PlanDeviationError') {
       this.#withdrawBeginning(ended.failure);
       return;
     }
     this.#beginning = undefined;
+    if ('failure' in ended) {
+      // It had begun, and stopped before it did anything the plan does not say: it begins anew, under a plan of its own.
+      this.#describe(`erasure stopped: ${messageOf(ended.failure)}`);
+      this.#pause(pauseAfter(ended.failure) ?? 0);
+      return;
+    }
     // A hold placed meanwhile makes the erasure begin anew, even if it is gone again (R9).
-    if (ended.finished && this.#holdsPlaced === holdsBefore) await this.#conclude();
+    if (!ended.finished || this.#holdsPlaced !== holdsBefore) return;
+    if (ended.held === undefined || ended.held.length === 0) await this.#conclude();
+    else await this.#spare(ended.held);
   }
 
   /**
@@ -563,18 +595,31 @@ class AccountCourse {
     const pause = pauseAfter(failure);
     if (pause === undefined) throw failure;
     if (this.#beginning === undefined) return;
+    this.#pause(pause);
     this.#lifecycle = this.#beginning.lifecycle;
     this.#seq = this.#beginning.seq;
     this.#beginning = undefined;
     this.#describe(`erasure has to wait: ${messageOf(failure)}`);
-    this.#notBefore = Date.now() + pause;
+  }
+
+  #pause(first: number): void {
+    this.#notBefore = Date.now() + Math.min(first * 2 ** this.#setbacks, longestPause);
+    this.#setbacks += 1;
+  }
+
+  /** What no hold protected is gone: the rest waits for its holds (R9). */
+  async #spare(datasets: readonly string[]): Promise<void> {
+    this.#setbacks = 0;
+    const step = this.#decideBySystem({ name: 'spareHeld', datasets });
+    if (step !== undefined) await this.#record(step, { actor: bySystem });
   }
 
   async #conclude(): Promise<void> {
     const step = this.#decideBySystem({ name: 'completeErasure' });
     if (step === undefined) return;
+    let concluded: ConcludedErasure;
     try {
-      await concludeErasure.executeWithOptions(
+      concluded = await concludeErasure.executeWithOptions(
         { summary: `Search for remains of account ${this.#input.account}, then record its erasure` },
         [{ step: this.#stepRecord(step, { actor: bySystem }) }],
       );
@@ -582,12 +627,40 @@ class AccountCourse {
       const pause = pauseAfter(error);
       if (pause === undefined) throw error;
       this.#describe(`erasure is not complete: ${messageOf(error)}`);
-      // What does not go away by itself is not asked about every minute for ever.
-      this.#notBefore = Date.now() + pause * 2 ** Math.min(this.#setbacks, mostDoublings);
-      this.#setbacks += 1;
+      this.#pause(pause);
       return;
     }
     this.#become(step);
+    await this.#handOver(concluded);
+  }
+
+  /** Starts what outlives the account: telling processors, and keeping what the law demands until its date (R10). */
+  async #handOver({ told = [], retained = false }: Partial<ConcludedErasure>): Promise<void> {
+    const { account, region } = this.#input;
+    const parentClosePolicy = ParentClosePolicy.ABANDON;
+    for (const request of told) {
+      await this.#begin(processorWorkflowType, {
+        workflowId: `processor/${region}/${request}`,
+        args: [{ request, region }],
+        parentClosePolicy,
+      });
+    }
+    if (retained) {
+      await this.#begin(retainedWorkflowType, {
+        workflowId: `retained/${region}/${account}`,
+        args: [{ account, region }],
+        parentClosePolicy,
+      });
+    }
+  }
+
+  async #begin(type: string, options: ChildWorkflowOptions & { readonly args: unknown[] }): Promise<void> {
+    try {
+      await startChild(type, options);
+    } catch (error) {
+      // Begun before, by a run whose history was reset.
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    }
   }
 
   /** Decides what needs nothing from outside: the settings play no part in it. */

@@ -8,6 +8,10 @@ import type { AccountState, CommandName, Deadline, Hold, Instant, MessageContext
 export type { MessageContext };
 
 export const accountWorkflowType = 'accountWorkflow';
+/** Tells one processor of one erasure, and waits for its answer. */
+export const processorWorkflowType = 'processorWorkflow';
+/** Waits for the dates of what the law keeps of one erased account (R10). */
+export const retainedWorkflowType = 'retainedWorkflow';
 
 /** What was recorded: the read that follows sees it. */
 export interface Recorded {
@@ -32,6 +36,10 @@ export interface CourseView {
 
 export const stateQuery = defineQuery<CourseView>('state');
 export const deadlineQuery = defineQuery<Deadline | undefined>('deadline');
+
+/** Makes an account look again now at an erasure that had to wait. Changes nothing by itself. */
+export const wakeSignalName = 'wake';
+export const wakeSignal = defineSignal(wakeSignalName);
 
 /** Answers once the account's creation is recorded, or is refused when the workflow began for another request. */
 export const createdUpdate = defineUpdate<Recorded, [{ draftId: string }]>('created');

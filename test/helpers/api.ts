@@ -80,6 +80,7 @@ export async function startApi(
     store,
     courses: system.courses,
     jobs: system.jobs,
+    guard: system.guard,
     keys: createKeyring({ model, adminKey, clock }),
     settings: system.settings,
     region,

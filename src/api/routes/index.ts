@@ -5,6 +5,7 @@ import { accessRoutes } from './access';
 import { accountRoutes } from './accounts';
 import { keyRoutes } from './api-keys';
 import { certificateRoutes } from './certificates';
+import { erasureRoutes } from './erasure';
 import { healthRoutes } from './health';
 import { holdRoutes } from './holds';
 import { ingestRoutes } from './ingest';
@@ -24,6 +25,7 @@ export function allRoutes(workshop: Workshop): Route[] {
     ...transitionRoutes(workshop),
     ...policyRoutes(workshop),
     ...holdRoutes(workshop),
+    ...erasureRoutes(workshop),
     ...timelineRoutes(workshop),
     ...recordRoutes(workshop),
     ...retainedRoutes(workshop),
