@@ -412,7 +412,7 @@ describe('what the law lets go', () => {
     await storeInvoices(store, account, ['2026-11-22']);
     await sealSet(store, sealing(account));
     expect(await eraseLapsed(at(first), account, first, { temporal: first, tolerance })).toEqual({
-      outcome: 'nothing',
+      outcome: 'not-erased',
     });
     expect(await whereabouts(account)).toEqual({ open: 0, sealed: 1 });
   });

@@ -6,9 +6,10 @@ import { accountActivities } from './account';
 import type { ActivityDependencies } from './dependencies';
 import { personActivities } from './person';
 import { sweepActivities } from './sweep';
+import { retainedActivities } from './retained';
 import { watchActivities } from './watch';
 
-export type { ConcludedErasure, StepRecord } from '../data';
+export type { ConcludedErasure, LapseOutcome, StepRecord } from '../data';
 export type { Surroundings } from './look-up';
 export type { SweepReport, SweepStretch } from './sweep';
 export type { ActivityDependencies };
@@ -20,6 +21,7 @@ export function createActivities(dependencies: ActivityDependencies) {
     ...personActivities(dependencies),
     ...sweepActivities(dependencies),
     ...watchActivities(dependencies),
+    ...retainedActivities(dependencies),
   };
 }
 

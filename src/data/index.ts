@@ -40,7 +40,7 @@ export {
   pseudonymOf,
   type ErasureCertificate,
 } from './certificates';
-export { eraseLapsed, nextLapse, retainedOf } from './retained';
+export { eraseLapsed, nextLapse, retainedOf, type LapseOutcome } from './retained';
 export { readSealed, type SealedRecord } from './read-sealed';
 export { accountIdPattern, splitItems, UnreadableBodyError } from './litellm';
 export { ingest } from './ingest';

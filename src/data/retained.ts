@@ -86,6 +86,8 @@ export type LapseOutcome =
   | { readonly outcome: 'erased'; readonly records: number; readonly certificate: string }
   /** There is nothing of that date, or somebody else has carried it out. */
   | { readonly outcome: 'nothing' }
+  /** The account is not erased: what is sealed of it stays. */
+  | { readonly outcome: 'not-erased' }
   /** By one of two clocks the date has not passed; they agree otherwise. Ask again in a moment. */
   | { readonly outcome: 'not-due' }
   /** The two clocks disagree. Somebody has to look at them. */
@@ -129,7 +131,7 @@ async function begin(
   const clocks = { temporal, database };
   return store.transaction(async (session) => {
     const tombstone = await findAccount(store, account, session);
-    if (tombstone?.state !== 'erased') return nothing;
+    if (tombstone?.state !== 'erased') return { outcome: 'not-erased' };
     // What began was judged then.
     if (tombstone.lapsing?.until.getTime() === until.getTime()) return tombstone.lapsing;
     const found = await groupsOf(store, { account, until }, session);

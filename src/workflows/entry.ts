@@ -2,3 +2,4 @@
 export { accountWorkflow } from './account';
 export { personWorkflow } from './person';
 export { sweepWorkflow } from './sweep';
+export { retainedWorkflow } from './retained';
