@@ -156,11 +156,11 @@ describe('on the time-skipping server', () => {
     await system.send(id, 'close');
     await system.sleep(61 * day);
     await eventually('it is erased', async () => ((await system.account(id)).state === 'erased' ? true : undefined));
-    expect(await sweep(system)).toEqual({ accounts: 0, records: 0 });
+    expect(await sweep(system)).toMatchObject({ accounts: 0, records: 0 });
   });
 
   test('a sweep that has nothing to do does nothing', async () => {
-    expect(await sweep(system)).toEqual({ accounts: 0, records: 0 });
+    expect(await sweep(system)).toMatchObject({ accounts: 0, records: 0 });
   });
 });
 
@@ -211,7 +211,7 @@ describe('what fails', () => {
     expect(await system.actions(first)).not.toContain('records.purged');
     for (const id of others) expect(await recordCounts(system, id)).toEqual(everywhere(0));
     refused = undefined;
-    expect(await sweep(system)).toEqual({ accounts: 1, records: categories.length });
+    expect(await sweep(system)).toMatchObject({ accounts: 1, records: categories.length });
     expect(await recordCounts(system, first)).toEqual(everywhere(0));
     expect(stretches).toBe(2);
   });
@@ -251,7 +251,7 @@ describe('the schedule', () => {
       return info.recentActions[0]?.action.workflow;
     });
     expect(run.workflowId).toMatch(new RegExp(`^sweep/${own}/run-2`));
-    expect(await client.workflow.getHandle(run.workflowId).result()).toEqual({ accounts: 0, records: 0 });
+    expect(await client.workflow.getHandle(run.workflowId).result()).toMatchObject({ accounts: 0, records: 0 });
 
     await handle.pause('maintenance');
     await ensureSchedules({ ...options, taskQueue: 'another' });

@@ -15,6 +15,8 @@ export interface SweepOutcome {
   /** Accounts of which something was purged; one that took several stretches counts in each. */
   readonly accounts: number;
   readonly records: number;
+  /** Erasures that were late when it began (R6). */
+  readonly overdue: number;
 }
 
 /** What a sweep has done so far, and where it goes on. */

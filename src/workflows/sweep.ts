@@ -19,7 +19,7 @@ import type { SweepInput, SweepOutcome, SweepProgress } from './sweep-input';
 import { readable } from './texts';
 
 // A stretch takes about a minute, and what it has purged is purged: it may be tried again for as long as it takes.
-const { purgeDue } = proxyActivities<Activities>({
+const { purgeDue, watchErasures } = proxyActivities<Activities>({
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '10 seconds',
   retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '1 minute' },
@@ -30,7 +30,9 @@ const namedFailures = 20;
 
 /** Sweeps a region once. See the top of this file for what it promises. */
 export async function sweepWorkflow(input: SweepInput): Promise<SweepOutcome> {
-  const { accounts, records, failed, failures } = await purge(input);
+  // First, and once: whoever is on call hears of what is late even if there is much to purge.
+  const overdue = input.carried?.overdue ?? (await watch());
+  const { accounts, records, failed, failures } = await purge(input, overdue);
   if (failed > 0) {
     const named = failures.map(({ account, reason }) => `${account} (${reason})`).join(', ');
     throw ApplicationFailure.create({
@@ -39,11 +41,23 @@ export async function sweepWorkflow(input: SweepInput): Promise<SweepOutcome> {
       nonRetryable: true,
     });
   }
-  return { accounts, records };
+  return { accounts, records, overdue };
 }
 
-async function purge(input: SweepInput): Promise<SweepProgress> {
-  let progress: SweepProgress = input.carried ?? { next: {}, accounts: 0, records: 0, failed: 0, failures: [] };
+/** Looks for erasures that are late, and has them called out (R6). @returns how many there are */
+function watch(): Promise<number> {
+  return watchErasures.executeWithOptions({ summary: 'Look for erasures that are late' }, []);
+}
+
+async function purge(input: SweepInput, overdue: number): Promise<SweepProgress> {
+  let progress: SweepProgress = input.carried ?? {
+    next: {},
+    overdue,
+    accounts: 0,
+    records: 0,
+    failed: 0,
+    failures: [],
+  };
   for (;;) {
     const report = await purgeDue.executeWithOptions({ summary: stretchSummary(progress.next) }, [progress.next]);
     progress = joined(progress, report);
@@ -64,6 +78,7 @@ function joined(before: SweepProgress, report: SweepReport): SweepProgress {
   );
   return {
     next: report.next,
+    overdue: before.overdue,
     accounts: before.accounts + report.accounts,
     records: before.records + report.records,
     failed: before.failed + fresh.length,
@@ -77,10 +92,11 @@ function stretchSummary({ after }: SweepStretch): string {
   return `Purge records past their age, on from what was due ${readable(after.purgeAt)}`;
 }
 
-function details({ next, accounts, records, failed, clocksApart }: SweepProgress, more: boolean): string {
+function details({ next, overdue, accounts, records, failed, clocksApart }: SweepProgress, more: boolean): string {
   const lines = [
     `**Purged** ${records} records of ${accounts} accounts · due by ${next.until === undefined ? 'now' : readable(next.until)}`,
   ];
+  if (overdue > 0) lines.push(`- **${overdue} erasures are late**; their accounts' timelines say why`);
   if (more) lines.push('- goes on');
   if (failed > 0) lines.push(`- ${failed} accounts failed; the worker's log says why`);
   if (clocksApart !== undefined) {
