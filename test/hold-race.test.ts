@@ -152,7 +152,7 @@ const races: readonly Race[] = [
     races: 60,
     erasing: true,
     sets: categories,
-    spread: 200,
+    spread: 1500,
     remove: (account) => eraseRecords(store, account),
   },
   {
@@ -160,7 +160,7 @@ const races: readonly Race[] = [
     races: 60,
     erasing: false,
     sets: categories,
-    spread: 200,
+    spread: 1500,
     async remove(account) {
       await erasePerson(store, { account, request: `request-${account}` });
     },
