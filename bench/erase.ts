@@ -7,9 +7,9 @@ import { byTurns, timed, type Benchmark } from './harness';
 import { addAccounts, dropStore, freshStore, guard, settings } from './stores';
 
 const accountsStored = 10;
-const eventsEach = 12_500;
+export const eventsEach = 12_500;
 /** Every event leaves one record in each of the four collections. */
-const recordsEach = eventsEach * categories.length;
+export const recordsEach = eventsEach * categories.length;
 const days = 60;
 const day = 86_400_000;
 
@@ -105,10 +105,10 @@ async function eraseRaw(store: Store, account: string): Promise<Erased> {
   return { milliseconds, batches: [milliseconds] };
 }
 
-type Patterns = readonly (readonly [collection: string, pattern: Readonly<Record<string, unknown>>])[];
+export type Patterns = readonly (readonly [collection: string, pattern: Readonly<Record<string, unknown>>])[];
 
 /** What one event leaves in each collection. */
-async function recordPatterns(store: Store): Promise<Patterns> {
+export async function recordPatterns(store: Store): Promise<Patterns> {
   await addAccounts(store, ['acct-pattern']);
   await ingest(store, [liteLlmCall({ account: 'acct-pattern' })], [['metadata', 'user_api_key_org_id']]);
   const patterns: [string, Readonly<Record<string, unknown>>][] = [];
@@ -121,7 +121,7 @@ async function recordPatterns(store: Store): Promise<Patterns> {
 }
 
 /** Stores an account's records as they come in: in the order of time, over some weeks. */
-async function fill(store: Store, account: string, patterns: Patterns): Promise<string> {
+export async function fill(store: Store, account: string, patterns: Patterns): Promise<string> {
   const database = store.connection.getClient().db(store.connection.name);
   const start = Date.now() - days * day;
   const perInsert = 1250;

@@ -17,8 +17,9 @@ import { life } from './life';
 import { reads } from './reads';
 import { writeReport } from './report';
 import { sleeping } from './sleeping';
+import { sweeping } from './sweep';
 
-const benchmarks: readonly Benchmark[] = [reads, erase, ingesting, command, life, sleeping];
+const benchmarks: readonly Benchmark[] = [reads, erase, ingesting, command, life, sleeping, sweeping];
 
 async function main(options: readonly string[]): Promise<void> {
   const names = options.filter((option) => !option.startsWith('--'));

@@ -314,6 +314,15 @@ describe('large accounts', () => {
     for (const category of categories) expect(sum(category)).toBe(3000);
   });
 
+  test('R12: gets on even where counting takes longer than a stretch', async () => {
+    await bare();
+    const id = await account(spread(3000, ago(60 * day), ago(40 * day)), { days: 30 });
+    let stretches = 0;
+    for (let more = true; more; stretches += 1) ({ more } = await sweep({ budget: 4 }));
+    expect(stretches).toBeLessThan(100);
+    expect(await left(id)).toEqual(everySet([]));
+  });
+
   test('R12: interrupted in the middle and repeated, nothing is lost, and nothing goes unaudited', async () => {
     await bare();
     const id = await account(spread(3000, ago(60 * day), ago(20 * day)), { days: 30 });

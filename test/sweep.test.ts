@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Client } from '@temporalio/client';
+import { NativeConnection } from '@temporalio/worker';
 import { categories, ingest, type Store } from '../src/data';
 import type { SweepInput } from '../src/workflows';
 import { ensureSchedules, keepEnsuringSchedules, sweepIdOf } from '../src/temporal';
 import { accountPaths, event, everywhere, recordCounts } from './helpers/events';
 import { eventually } from './helpers/eventually';
-import { region, startSystem, startTimeSkippingSystem, type NewAccount, type System } from './helpers/system';
+import { region, required, startSystem, startTimeSkippingSystem, type NewAccount, type System } from './helpers/system';
 
 // The promise: R12 end to end. Whatever has passed its age is gone an hour later, on a clock that skips; and a region's
 // schedule starts the sweeps.
@@ -264,7 +265,10 @@ describe('the schedule', () => {
   test('is set up as soon as Temporal is there, and given up when the worker stops', async () => {
     const failures: unknown[] = [];
     const stopping = new AbortController();
-    const { client, taskQueue } = system;
+    const { taskQueue } = system;
+    // As the worker has it: over the connection it works with.
+    const connection = await NativeConnection.connect({ address: required('ABLAUF_TEST_TEMPORAL') });
+    const client = new Client({ connection });
     let tries = 0;
     const away = new Proxy(client, {
       get(target, name, receiver) {
@@ -280,5 +284,6 @@ describe('the schedule', () => {
     stopping.abort();
     await waiting;
     expect(tries).toBe(1);
+    await connection.close();
   });
 });

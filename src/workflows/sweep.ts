@@ -18,9 +18,10 @@ import type { Activities, SweepReport, SweepStretch } from '../activities';
 import type { SweepInput, SweepOutcome, SweepProgress } from './sweep-input';
 import { readable } from './texts';
 
-// A stretch takes about a minute, and what it has purged is purged: it may be tried again for as long as it takes.
+// A stretch takes about a minute, longer where it has to count a very large account first. What it has purged is purged:
+// it may be tried again for as long as it takes.
 const { purgeDue, watchErasures } = proxyActivities<Activities>({
-  startToCloseTimeout: '10 minutes',
+  startToCloseTimeout: '1 hour',
   heartbeatTimeout: '10 seconds',
   retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '1 minute' },
 });
