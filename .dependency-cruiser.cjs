@@ -103,8 +103,15 @@ module.exports = {
       name: 'domain-looks-down',
       comment: 'Domain folders do not know who serves or drives them.',
       severity: 'error',
-      from: { path: '^src/(data|database|audit|access|vault)/' },
+      from: { path: '^src/(data|database|audit|access|vault|processors)/' },
       to: { path: '^src/(api|activities|workflows|dashboard|embedded)/' },
+    },
+    {
+      name: 'data-does-not-know-processors',
+      comment: 'Erasure never waits for a processor: it writes down whom to tell, and somebody else tells.',
+      severity: 'error',
+      from: { path: '^src/(data|database|audit|lifecycle)/' },
+      to: { path: '^src/processors/' },
     },
     {
       name: 'activities-do-not-know-the-api',

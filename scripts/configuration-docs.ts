@@ -8,8 +8,7 @@ const file = join(__dirname, '..', 'docs', 'configuration.md');
 /** The page as it ought to be. */
 export function configurationPage(): string {
   const rows = documentedVariables().map(
-    ({ name, standard, description }) =>
-      `| \`${name}\` | ${standard === undefined ? 'required' : `\`${standard}\``} | ${description} |`,
+    ({ name, standard, description }) => `| \`${name}\` | ${standardText(standard)} | ${description} |`,
   );
   const development = Object.entries(developmentVariables).map(
     ([name, description]) => `| \`${name}\` | ${description} |`,
@@ -33,6 +32,11 @@ time, by \`PUT /v1/settings/policy\`; a new default binds periods that begin lat
 | --- | --- |
 ${development.join('\n')}
 `;
+}
+
+function standardText(standard: string | undefined): string {
+  if (standard === undefined) return 'required';
+  return standard === '' ? 'none' : `\`${standard}\``;
 }
 
 /** The page as it is. */

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { parseDuration, periodFlaws, type Settings } from './lifecycle';
 import { durationSchema } from './lifecycle/schemas';
+import type { ProcessorSettings } from './processors';
 
 /** The sites a deployment can be at, and the data region each belongs to (R25). */
 export const sites = { 'us-west-1': 'US', 'us-east-1': 'US', 'eu-central-1': 'EU' } as const;
@@ -20,6 +21,10 @@ const fieldPaths = z
     (paths) => paths.every((path) => path.every((part) => part !== '')),
     'must be dotted paths, separated by commas',
   );
+
+const publicUrl = z
+  .string()
+  .refine(isPublicUrl, 'must begin with https://, or http:// on this machine, and name no query');
 
 const schema = z.object({
   ABLAUF_HOST: z.string().min(1).default('127.0.0.1').describe('Address the API listens on'),
@@ -65,11 +70,25 @@ const schema = z.object({
       ['metadata', 'user_api_key_auth_metadata', 'account_id'],
     ])
     .describe('Where a payload names its account: dotted paths, the first that does decides'),
+  ABLAUF_PUBLIC_URL: publicUrl
+    .optional()
+    .describe('Where processors reach the API with their callbacks; needed by OpenDSR'),
+  ABLAUF_ALLOW_PRIVATE_TARGETS: z
+    .enum(['0', '1'])
+    .default('0')
+    .describe('`1` lets processors stand at private addresses, and on this machine without TLS'),
   ABLAUF_LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
     .default('info')
     .describe('Least level logged'),
 });
+
+function isPublicUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname, search, hash, username } = new URL(text);
+  const local = ['127.0.0.1', '[::1]', 'localhost'].includes(hostname);
+  return (protocol === 'https:' || (protocol === 'http:' && local)) && search + hash + username === '';
+}
 
 /** Variables that only `npm run dev` and the embedded servers read. */
 export const developmentVariables: Readonly<Record<string, string>> = {
@@ -99,7 +118,8 @@ export function documentedVariables(): DocumentedVariable[] {
   const standards = new Map(
     Object.entries(schema.shape).map(([name, field]): [string, string | undefined] => {
       const parsed = field.safeParse(undefined);
-      return [name, parsed.success ? textOf(parsed.data) : undefined];
+      if (!parsed.success) return [name, undefined];
+      return [name, parsed.data === undefined ? '' : textOf(parsed.data)];
     }),
   );
   return Object.entries(schema.shape).map(([name, field]) => ({
@@ -129,6 +149,7 @@ export interface Config {
   readonly guard: { readonly clockTolerance: number; readonly share: number; readonly minimum: number };
   readonly auditRetention: string;
   readonly accountPaths: readonly (readonly string[])[];
+  readonly processors: ProcessorSettings;
   readonly logLevel: string;
 }
 
@@ -185,6 +206,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     },
     auditRetention: values.ABLAUF_AUDIT_RETENTION,
     accountPaths: values.ABLAUF_ACCOUNT_FIELD,
+    processors: {
+      allowPrivate: values.ABLAUF_ALLOW_PRIVATE_TARGETS === '1',
+      ...(values.ABLAUF_PUBLIC_URL === undefined ? {} : { publicUrl: values.ABLAUF_PUBLIC_URL }),
+    },
     logLevel: values.ABLAUF_LOG_LEVEL,
   };
 }

@@ -42,6 +42,7 @@ runMain('api', async () => {
     region,
     accountPaths: config.accountPaths,
     clock: () => new Date(),
+    processors: config.processors,
     log,
     health: () => checkHealth({ store, connection, namespace, taskQueue }),
   });

@@ -33,7 +33,12 @@ runMain('worker', async () => {
     connection,
     namespace: config.temporal.namespace,
     taskQueue: config.temporal.taskQueue,
-    activities: createActivities({ store, settings: config.settings, guard: config.guard }),
+    activities: createActivities({
+      store,
+      settings: config.settings,
+      guard: config.guard,
+      processors: config.processors,
+    }),
   });
   const running = worker.run();
   const { namespace, taskQueue } = config.temporal;
@@ -61,7 +66,22 @@ runMain('worker', async () => {
 const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
 
 /** What activities say beside a message; what the SDK adds to each line of its own accord is left out. */
-const said = ['alert', 'account', 'reason', 'detail', 'due', 'hoursLate', 'reasons', 'workflowType', 'activityType'];
+const said = [
+  'alert',
+  'account',
+  'reason',
+  'detail',
+  'due',
+  'hoursLate',
+  'reasons',
+  'request',
+  'processor',
+  'requestedAt',
+  'attempts',
+  'lastError',
+  'workflowType',
+  'activityType',
+];
 
 function shown(meta: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
   return Object.fromEntries(said.flatMap((name) => (meta[name] === undefined ? [] : [[name, meta[name]]])));

@@ -45,6 +45,11 @@ const table: Readonly<Record<string, readonly Role[]>> = {
   'GET /v1/api-keys': ['admin', 'auditor'],
   'POST /v1/api-keys': ['admin'],
   'DELETE /v1/api-keys/:id': ['admin'],
+  'GET /v1/processors': ['admin', 'operator', 'auditor', 'legal'],
+  'POST /v1/processors': ['admin'],
+  'GET /v1/processors/:id': ['admin', 'operator', 'auditor', 'legal'],
+  'DELETE /v1/processors/:id': ['admin'],
+  'GET /v1/processors/:id/requests': ['admin', 'operator', 'auditor', 'legal'],
 };
 
 describe('roles', () => {
@@ -56,7 +61,7 @@ describe('roles', () => {
       Object.fromEntries(Object.entries(table).map(([call, allowed]) => [call, [...allowed].sort()])),
     );
     const open = api.routes.filter((route) => route.roles === 'public').map((route) => route.path);
-    expect(open.sort()).toEqual(['/healthz', '/readyz', '/v1/certificates/:id']);
+    expect(open.sort()).toEqual(['/healthz', '/readyz', '/v1/certificates/:id', '/v1/processors/callbacks/:requestId']);
   });
 
   it.each(roles)('lets %s past exactly where the table says', async (role) => {

@@ -46,6 +46,10 @@ describe('readConfig', () => {
     ['ABLAUF_MONGODB_URI', 'http://127.0.0.1'],
     ['ABLAUF_ACCOUNT_FIELD', 'metadata..org'],
     ['ABLAUF_MIN_PERIOD', 'PT0S'],
+    ['ABLAUF_PUBLIC_URL', 'http://ablauf.example.org'],
+    ['ABLAUF_PUBLIC_URL', 'https://ablauf.example.org/?a=b'],
+    ['ABLAUF_PUBLIC_URL', 'ablauf'],
+    ['ABLAUF_ALLOW_PRIVATE_TARGETS', 'yes'],
   ])('refuses %s=%s, naming it', (name, value) => {
     expect(refusalOf({ ...complete, [name]: value })).toContain(name);
   });

@@ -39,6 +39,8 @@ export const permissions = {
   shortenPeriods: ['admin'],
   readKeys: ['admin', 'auditor'],
   manageKeys: ['admin'],
+  readProcessors: ['admin', 'operator', 'auditor', 'legal'],
+  manageProcessors: ['admin'],
 } as const satisfies Record<string, readonly Role[]>;
 
 export type Permission = keyof typeof permissions;

@@ -5,6 +5,7 @@
 import { accountActivities } from './account';
 import type { ActivityDependencies } from './dependencies';
 import { personActivities } from './person';
+import { processorActivities } from './processors';
 import { sweepActivities } from './sweep';
 import { retainedActivities } from './retained';
 import { watchActivities } from './watch';
@@ -19,6 +20,7 @@ export function createActivities(dependencies: ActivityDependencies) {
   return {
     ...accountActivities(dependencies),
     ...personActivities(dependencies),
+    ...processorActivities(dependencies),
     ...sweepActivities(dependencies),
     ...watchActivities(dependencies),
     ...retainedActivities(dependencies),

@@ -4,6 +4,8 @@ import { Problem } from './problems';
 import type { Incoming } from './route';
 
 const json = express.json({ limit: '256kb', type: ['application/json', 'application/*+json'] });
+// A signature is of the bytes that were sent: they are not unpacked.
+const bytes = express.raw({ limit: '64kb', type: () => true, inflate: false });
 const text = express.text({ limit: '32mb', type: () => true, defaultCharset: 'utf-8' });
 
 /** The JSON of a request, or nothing where it has no body. @throws what Express throws, or 415 */
@@ -21,6 +23,13 @@ export async function readText(request: Incoming, response: Response): Promise<s
   if (!hasBody(request)) return '';
   await run(text, request, response);
   return typeof request.body === 'string' ? request.body : '';
+}
+
+/** The body of a request as it came, bytes for bytes, whatever its type says. */
+export async function readBytes(request: Incoming, response: Response): Promise<Buffer> {
+  if (!hasBody(request)) return Buffer.alloc(0);
+  await run(bytes, request, response);
+  return Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
 }
 
 function hasBody(request: Incoming): boolean {

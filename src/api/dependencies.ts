@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Keyring } from '../access';
 import type { GuardSettings, Store } from '../data';
 import type { Settings } from '../lifecycle';
+import type { ProcessorSettings } from '../processors';
 import type { Courses, Jobs } from '../temporal';
 
 /** What the API needs of the world. */
@@ -22,6 +23,8 @@ export interface ApiDependencies {
   readonly log: Logger;
   /** What stands behind the API: `ok`, or what is wrong with it. */
   readonly health: () => Promise<Readonly<Record<string, string>>>;
+  /** How processors are reached, and reach us. @default without callbacks, and at public addresses only */
+  readonly processors?: ProcessorSettings;
   /** How long a client waits at most for an answer, in milliseconds. @default 4800 */
   readonly patience?: number;
 }

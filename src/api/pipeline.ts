@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { ConnectionStates } from 'mongoose';
 import type { Principal } from '../access';
 import { accountIdPattern } from '../data';
-import { readJson, readText } from './bodies';
+import { readBytes, readJson, readText } from './bodies';
 import { bearerOf, idempotencyKeyOf, ifMatchOf, unauthenticated } from './conditions';
 import { problemOf, type Progress } from './failures';
 import {
@@ -60,7 +60,8 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
     const query = route.query?.parse(request.query);
     const ifVersion = isWrite ? ifMatchOf(request) : undefined;
     let body: unknown;
-    if (route.text === true) body = await readText(request, response);
+    if (route.signed === true) body = { headers: request.headers, body: await readBytes(request, response) };
+    else if (route.text === true) body = await readText(request, response);
     else if (route.body !== undefined) body = route.body.parse((await readJson(request, response)) ?? {});
     return {
       principal,

@@ -2,6 +2,7 @@
  * Declaring what the API answers: one call, its method, path, roles and schemas in one place, so that the pipeline, the
  * tests and the published contract read the same list.
  */
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Request } from 'express';
 import type { z } from 'zod';
 import type { Principal } from '../access';
@@ -25,6 +26,12 @@ export interface Call<P = unknown, Q = unknown, B = unknown> {
   readonly attempt: Attempt;
   readonly progress: Progress;
   readonly standing: Standing;
+}
+
+/** A body that is verified before it is read. Nothing of it is believed yet. */
+export interface SignedBody {
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
 }
 
 /** What a handler answers. */
@@ -54,6 +61,8 @@ interface Declaration<P, Q, B> {
   readonly body?: B;
   /** The body is taken as text, whatever its type says, and may be large. @default false */
   readonly text?: boolean;
+  /** The body is taken as it came, with the headers its signature is in; see {@link SignedBody}. @default false */
+  readonly signed?: boolean;
   /** Whether an `Idempotency-Key` counts. @default every method but GET */
   readonly idempotent?: boolean;
   /** Whether an answer is due in seconds. @default true */

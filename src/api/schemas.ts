@@ -3,9 +3,11 @@
  * have theirs in the lifecycle, because a message sent by hand is judged by the same.
  */
 import { z } from 'zod';
-import { accountIdPattern, categories, certificateIdPattern } from '../data';
+import { accountIdPattern, categories, certificateIdPattern, processorKinds } from '../data';
 import { accountStates, plans, roles } from '../lifecycle';
 import { changePolicySchema, durationSchema, instantSchema } from '../lifecycle/schemas';
+import { isSecret } from '../processors';
+import type { SignedBody } from './route';
 
 export {
   changePolicySchema,
@@ -109,3 +111,25 @@ export const releaseSchema = z.strictObject({
 
 /** LiteLLM's callback: read item by item, so that one broken item does not cost its neighbours. */
 export const ingestSchema = z.string();
+
+export const processorParamsSchema = z.strictObject({ id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/) });
+export const callbackParamsSchema = z.strictObject({ requestId: z.string().min(1).max(64) });
+/** What is verified before it is read. */
+export const signedSchema = z.custom<SignedBody>();
+
+export const newProcessorSchema = z
+  .strictObject({
+    name,
+    kind: z.enum(processorKinds),
+    url: z.string().min(1).max(2048),
+    domain: z.string().min(1).max(253).optional(),
+    certificate: z.string().min(1).max(32_768).optional(),
+    secret: z.string().refine(isSecret, 'must be whsec_ and 24 to 64 bytes in base64').optional(),
+  })
+  .superRefine(({ kind, domain, certificate, secret }, context) => {
+    const foreign = kind === 'webhook' ? { domain, certificate } : { secret };
+    for (const [path, value] of Object.entries(foreign)) {
+      if (value === undefined) continue;
+      context.addIssue({ code: 'custom', path: [path], message: `is not for processors of the kind ${kind}` });
+    }
+  });

@@ -56,4 +56,4 @@ export {
   type ProcessorRequestDocument,
   type RequestStatus,
 } from './processor-models';
-export { activeProcessorNames, createProcessorRequests, processorRequestsOf, type ErasureToTell } from './processors';
+export { activeProcessorNames, createProcessorRequests, processorRequestsOf } from './processors';

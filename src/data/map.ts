@@ -251,6 +251,7 @@ export const dataSets: readonly DataSet[] = [
     holds: 'what processors were told to erase, and what they answered',
     collection: 'processorRequests',
     owner: byAccount,
+    ownerless: 'requests that have ended',
     fields: {
       _id: 'id',
       account: 'id',

@@ -97,8 +97,6 @@ const processorSchema = new Schema<ProcessorDocument>(
   },
   { ...plain, collection: 'processors' },
 );
-// Two registered at one moment under one name would be one step of an erasure's plan.
-processorSchema.index({ name: 1, removedAt: 1 }, { unique: true });
 
 const requestSchema = new Schema<ProcessorRequestDocument>(
   {

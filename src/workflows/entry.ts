@@ -3,3 +3,4 @@ export { accountWorkflow } from './account';
 export { personWorkflow } from './person';
 export { sweepWorkflow } from './sweep';
 export { retainedWorkflow } from './retained';
+export { processorWorkflow } from './processor';

@@ -4,4 +4,5 @@ export { initialAttributes, searchAttributes, searchAttributeTypes } from './att
 export * from './messages';
 export * from './person-messages';
 export { sweepWorkflowType, type SweepInput } from './sweep-input';
+export * from './processor-messages';
 export { staticDetails, staticSummary } from './texts';

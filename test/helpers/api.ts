@@ -89,6 +89,7 @@ export async function startApi(
     log: pino({ level: 'info' }, { write: (line: string) => logged.push(line) }),
     health: () => Promise.resolve({ mongodb: 'ok', temporal: 'ok', worker: 'ok' }),
     patience: 20_000,
+    ...(options.processors === undefined ? {} : { processors: options.processors }),
   };
   const dependencies = options.dependencies?.(given) ?? given;
   const server = await listen(createServer(createApp(dependencies)));

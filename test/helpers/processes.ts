@@ -27,6 +27,8 @@ export interface ProcessSystem {
   kill(part: Part): Promise<void>;
   /** Starts a part again, on the same ports and data. */
   start(part: Part): Promise<void>;
+  /** Where Temporal listens. */
+  readonly temporalAddress: string;
   /** The database, past the product. */
   database(): mongo.Db;
   stop(): Promise<void>;
@@ -125,6 +127,7 @@ export async function startProcesses(environment: Readonly<Record<string, string
       running.set(part, await starters[part]());
       if (part === 'api') await answers('/healthz', (status) => status === 200);
     },
+    temporalAddress: `127.0.0.1:${ports.temporal}`,
     database: () => connection.getClient().db('ablauf'),
     async stop() {
       await connection.close();

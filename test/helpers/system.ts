@@ -23,6 +23,7 @@ import {
   type Courses,
   type Jobs,
 } from '../../src/temporal';
+import type { ProcessorSettings } from '../../src/processors';
 import { searchAttributeTypes, type MessageContext, type Recorded } from '../../src/workflows';
 
 export const region = 'eu-central-1';
@@ -47,6 +48,8 @@ export function actorWith(role: Role): Actor {
 export interface SystemOptions {
   readonly settings?: Partial<Settings>;
   readonly guard?: Partial<GuardSettings>;
+  /** How processors are reached, and reach us. */
+  readonly processors?: ProcessorSettings;
   /** Wraps the activities, to be able to stop in the middle of them. */
   readonly activities?: (activities: Activities) => Activities;
   /** Wraps the database, to have it refuse something. */
@@ -188,7 +191,12 @@ async function assemble(options: SystemOptions, ground: Ground): Promise<System>
   const store: Store = { ...opened, databaseTime: ground.now };
   const guard = { ...openGuard, ...options.guard };
   const taskQueue = `test-${randomUUID()}`;
-  const activities = createActivities({ store, settings, guard });
+  const activities = createActivities({
+    store,
+    settings,
+    guard,
+    ...(options.processors === undefined ? {} : { processors: options.processors }),
+  });
   const worker: Worker = await createAccountWorker({
     connection: ground.native,
     namespace: 'default',

@@ -11,6 +11,7 @@ import { holdRoutes } from './holds';
 import { ingestRoutes } from './ingest';
 import { personRoutes } from './persons';
 import { policyRoutes } from './policy';
+import { processorRoutes } from './processors';
 import { recordRoutes } from './records';
 import { retainedRoutes } from './retained';
 import { settingsRoutes } from './settings';
@@ -33,6 +34,7 @@ export function allRoutes(workshop: Workshop): Route[] {
     ...personRoutes(workshop),
     ...settingsRoutes(workshop),
     ...keyRoutes(workshop),
+    ...processorRoutes(workshop),
     ...healthRoutes(workshop),
   ];
 }

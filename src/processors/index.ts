@@ -1,0 +1,8 @@
+/** Downstream processors: who has customer data on our behalf is told to erase it, and what they answer is kept. */
+export * from './errors';
+export { receiveCallback } from './callback';
+export { findRequest, recordAbandonment, recordEscalation } from './record';
+export { prepareProcessor, PublicUrlMissingError } from './register';
+export type { ProcessorSettings } from './settings';
+export { tellProcessor, type Look } from './tell';
+export { isSecret } from './webhook';
