@@ -7,7 +7,7 @@ import { createApp, registerIdempotency, routesOf, type ApiDependencies, type Ro
 import { prepareStore } from '../../src/data';
 import type { Role } from '../../src/lifecycle';
 import type { Courses } from '../../src/temporal';
-import { region, startSystem, type System, type SystemOptions } from './system';
+import { region, startSystem, startTimeSkippingSystem, type System, type SystemOptions } from './system';
 
 export const adminKey = 'an-administrator-of-tests';
 
@@ -35,7 +35,7 @@ export interface Api {
   readonly logged: string[];
   ask(method: string, path: string, asked?: Asked): Promise<Answered>;
   /** Makes a key. */
-  keyFor(role: Role, account?: string): Promise<string>;
+  keyFor(role: Role, account?: string, name?: string): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -65,11 +65,21 @@ export class Interposer {
   }
 }
 
+export interface ApiOptions extends SystemOptions {
+  readonly dependencies?: (given: ApiDependencies) => ApiDependencies;
+}
+
 /** Starts it. The administrator's key is used where a request names none; `null` sends none. */
-export async function startApi(
-  options: SystemOptions & { readonly dependencies?: (given: ApiDependencies) => ApiDependencies } = {},
-): Promise<Api> {
-  const system = await startSystem(options);
+export async function startApi(options: ApiOptions = {}): Promise<Api> {
+  return serve(await startSystem(options), options);
+}
+
+/** The same on the server that skips time. The API itself goes by the machine's clock. */
+export async function startTimeSkippingApi(options: ApiOptions = {}): Promise<Api> {
+  return serve(await startTimeSkippingSystem(options), options);
+}
+
+async function serve(system: System, options: ApiOptions): Promise<Api> {
   const { store } = system;
   const model = registerKeys(store.connection);
   registerIdempotency(store.connection);
@@ -125,8 +135,9 @@ export async function startApi(
     routes: routesOf(dependencies),
     logged,
     ask,
-    async keyFor(role, account) {
-      const made = await ask('POST', '/v1/api-keys', { body: { role, ...(account === undefined ? {} : { account }) } });
+    async keyFor(role, account, name) {
+      const body = { role, ...(account === undefined ? {} : { account }), ...(name === undefined ? {} : { name }) };
+      const made = await ask('POST', '/v1/api-keys', { body });
       if (made.status !== 201) throw new Error(`no key was made: ${made.text}`);
       return String(made.body['key']);
     },

@@ -1,0 +1,132 @@
+/**
+ * R6, R22: an account with a marker of its own in every place the data map declares goes through its life, and a raw scan of
+ * everything the database holds finds none of them afterwards.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { gunzipSync } from 'node:zlib';
+import { liteLlmCall } from '../scripts/support/traffic';
+import { dataSets, ingest } from '../src/data';
+import { startTimeSkippingApi, type Api } from './helpers/api';
+import { eventually } from './helpers/eventually';
+
+const day = 86_400_000;
+let api: Api;
+
+beforeAll(async () => {
+  api = await startTimeSkippingApi();
+}, 120_000);
+afterAll(() => api.stop());
+
+/** A text that is nowhere else in the world. */
+function marker(place: string): string {
+  return `canary-${place}-${randomBytes(9).toString('hex')}`;
+}
+
+/** Which of the texts a document holds, in its own bytes and in what is packed in them. */
+function found(document: Uint8Array, texts: readonly string[]): string[] {
+  const bytes = Buffer.from(document);
+  const packed = bytes.indexOf(Buffer.from([0x1f, 0x8b, 0x08]));
+  const unpacked = packed === -1 ? Buffer.alloc(0) : tryUnpack(bytes.subarray(packed));
+  return texts.filter((text) => bytes.includes(text) || unpacked.includes(text));
+}
+
+function tryUnpack(bytes: Buffer): Buffer {
+  try {
+    return gunzipSync(bytes, { finishFlush: 2 });
+  } catch {
+    return Buffer.alloc(0);
+  }
+}
+
+/** Where each text is, by collection. */
+async function scan(texts: readonly string[]): Promise<Record<string, string[]>> {
+  const { store } = api.system;
+  const database = store.connection.getClient().db(store.connection.name);
+  const places: Record<string, string[]> = {};
+  for (const { name } of await database.listCollections().toArray()) {
+    const cursor = database.collection(name).find({}, { raw: true }) as unknown as AsyncIterable<Uint8Array>;
+    const here = new Set<string>();
+    for await (const document of cursor) for (const text of found(document, texts)) here.add(text);
+    if (here.size > 0) places[name] = [...here].sort();
+  }
+  return places;
+}
+
+test('R6, R10, R22: no marker of an erased account is left anywhere but in what the law keeps, and then not there', async () => {
+  const { system } = api;
+  const { store } = system;
+  const id = `canary-${randomBytes(6).toString('hex')}`;
+  const markers = {
+    name: marker('name'),
+    email: `${marker('email')}@example.org`,
+    prompts: marker('prompts'),
+    completions: marker('completions'),
+    logs: marker('logs'),
+    model: marker('model'),
+    user: marker('user'),
+    key: marker('key'),
+    invoice: marker('invoice'),
+    call: marker('call'),
+  };
+  const texts = Object.values(markers);
+  const created = await api.ask('POST', '/v1/accounts', {
+    headers: { 'idempotency-key': randomUUID() },
+    body: { id, name: markers.name, email: markers.email, plan: 'enterprise' },
+  });
+  expect(created.status).toBe(201);
+  const key = await api.keyFor('customer', id, markers.key);
+  const now = (await system.now()).getTime();
+  const events = Array.from({ length: 20 }, (_, index) => ({
+    ...liteLlmCall({ account: id, at: now - index * 1000, prompt: markers.prompts, user: markers.user }),
+    litellm_call_id: `${markers.call}-${index}`,
+    response: { answer: markers.completions },
+    request_tags: [markers.logs],
+    model: markers.model,
+    model_group: markers.model,
+  }));
+  expect((await ingest(store, events, [['metadata', 'user_api_key_org_id']])).accepted).toBe(20);
+  const invoice = await api.ask('PUT', `/v1/accounts/${id}/invoices/2026-0042`, {
+    body: { issuedOn: new Date(now).toISOString().slice(0, 10), document: { buyer: markers.invoice } },
+  });
+  expect(invoice.status).toBe(201);
+  const exported = await api.ask('POST', `/v1/accounts/${id}/exports`, { key, body: {} });
+  expect(exported.status).toBe(202);
+  await eventually('the export is ready', async () => {
+    const { body } = await api.ask('GET', `/v1/accounts/${id}/exports/${String(exported.body['id'])}`, { key });
+    return body['status'] === 'ready' ? true : undefined;
+  });
+
+  // Every marker is there to be found: in its own place, and packed in the archive.
+  const before = await scan([...texts, id]);
+  for (const place of ['prompts', 'completions', 'logs', 'usage', 'invoices', 'accounts', 'apiKeys', 'usageTotals'])
+    expect(Object.keys(before)).toContain(place);
+  expect(new Set(Object.values(before).flat())).toEqual(new Set([...texts, id]));
+  expect(before['archives.chunks']).toEqual(expect.arrayContaining([markers.prompts, markers.completions]));
+
+  // A forced end: suspended, its grace period runs out, its expiry period runs out.
+  await system.send(id, 'suspend', { reason: 'non_payment' });
+  await system.sleep(15 * day);
+  expect(await system.account(id)).toMatchObject({ state: 'expired', lifecycle: { closure: 'forced' } });
+  await system.sleep(31 * day);
+  const tombstone = await system.account(id);
+  expect(tombstone.state).toBe('erased');
+  expect(tombstone.certificateIds).toHaveLength(1);
+
+  const remainder = new Set(dataSets.filter((set) => set.erasure === 'keep').map((set) => set.collection));
+  const after = await scan(texts);
+  expect(after).toEqual({ sealedRecords: [markers.invoice] });
+  const naming = await scan([id]);
+  for (const place of Object.keys(naming)) expect([...remainder, 'accounts']).toContain(place);
+
+  // R10: on 1 January of the ninth year after its issue the invoice goes too, and nothing at all is left.
+  const year = new Date(now).getUTCFullYear();
+  await system.sleep(Date.UTC(year + 8, 11, 30) - (await system.now()).getTime());
+  expect(await scan(texts)).toEqual({ sealedRecords: [markers.invoice] });
+  await system.sleep(4 * day);
+  expect(await scan(texts)).toEqual({});
+  const last = await system.account(id);
+  expect(last.certificateIds).toHaveLength(2);
+  expect(last).not.toHaveProperty('retainedUntil');
+  expect(Object.keys(await scan([id])).sort()).toEqual(['accounts', 'auditEntries']);
+}, 180_000);
