@@ -78,6 +78,9 @@ const allowed: Readonly<Record<string, string>> = {
   'src/data/record-step.ts update $unset': 'parts of the course that no longer apply; no records',
   'src/data/record-step.ts wakeSweep $unset': 'when the next record passes its age; no records',
   'src/data/retained.ts conclude $unset': 'dates on a tombstone, once what they speak of is gone; no records',
+  'src/processors/record.ts recordAnswer $unset': 'the account of a request that is answered; no records',
+  'src/processors/record.ts recordExpectation $unset': 'the last error of a request; no records',
+  'src/processors/record.ts recordAbandonment $unset': 'the account of a request that is given up; no records',
   'src/data/store.ts databaseTime command': 'asks for the time',
   'src/operations/health.ts checkHealth command': 'asks whether the database is there',
 };
