@@ -128,7 +128,7 @@ function isRecent(at: string, now: Date): boolean {
  * How many erasures may begin within a day. Those that began are counted in: they may be erased by now, and the share
  * must not shrink with what it allows.
  */
-export async function limitOf(store: Store, { share, minimum }: GuardSettings, begun: number): Promise<number> {
+async function limitOf(store: Store, { share, minimum }: GuardSettings, begun: number): Promise<number> {
   return Math.max(minimum, Math.floor(((await countLiving(store)) + begun) * share));
 }
 
