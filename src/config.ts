@@ -4,7 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { parseDuration, periodFlaws, type Settings } from './lifecycle';
+import type { ExportLimits, S3Options } from './exports';
+import { MAX_PERIOD, parseDuration, periodFlaws, type Settings } from './lifecycle';
 import { durationSchema } from './lifecycle/schemas';
 import type { ProcessorSettings } from './processors';
 
@@ -64,6 +65,24 @@ const schema = z.object({
     .min(1)
     .default(20)
     .describe('So many erasures may begin within a day, whatever the share'),
+  ABLAUF_EXPORT_LIFETIME: duration.default('P7D').describe('How long a finished export can be fetched (R14)'),
+  ABLAUF_EXPORT_PATIENCE: duration
+    .default('PT1H')
+    .describe('How long an export is tried without getting anywhere before it fails'),
+  ABLAUF_EXPORT_S3_BUCKET: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Bucket that keeps the files of exports; the database keeps them when absent'),
+  ABLAUF_EXPORT_S3_ENDPOINT: z.url().optional().describe("URL of an S3-compatible storage; Amazon's when absent"),
+  ABLAUF_EXPORT_S3_REGION: z.string().min(1).default('us-east-1').describe('Region of that bucket'),
+  ABLAUF_EXPORT_S3_PREFIX: z.string().default('').describe('What its keys begin with, such as `ablauf/`'),
+  ABLAUF_EXPORT_S3_ACCESS_KEY_ID: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Key for that bucket; the AWS SDK's own sources are asked when absent"),
+  ABLAUF_EXPORT_S3_SECRET_ACCESS_KEY: z.string().min(1).optional().describe('Its secret'),
   ABLAUF_ACCOUNT_FIELD: fieldPaths
     .default([
       ['metadata', 'user_api_key_org_id'],
@@ -151,6 +170,7 @@ export interface Config {
   readonly accountPaths: readonly (readonly string[])[];
   readonly processors: ProcessorSettings;
   readonly logLevel: string;
+  readonly exports: { readonly limits: ExportLimits; readonly s3: S3Options | undefined };
 }
 
 /** The environment does not make a configuration. The message names each variable and what is wrong with it. */
@@ -178,6 +198,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     flaws.push(...periodFlaws(name, values[name], values.ABLAUF_MIN_PERIOD).map(({ detail }) => `${name}: ${detail}`));
   }
   if (parseDuration(values.ABLAUF_MIN_PERIOD) < 1000) flaws.push('ABLAUF_MIN_PERIOD: must be at least PT1S');
+  const exports = exportConfig(values, flaws);
   if (flaws.length > 0) throw new ConfigError(flaws);
   return {
     host: values.ABLAUF_HOST,
@@ -211,7 +232,43 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       ...(values.ABLAUF_PUBLIC_URL === undefined ? {} : { publicUrl: values.ABLAUF_PUBLIC_URL }),
     },
     logLevel: values.ABLAUF_LOG_LEVEL,
+    exports,
   };
+}
+
+function exportConfig(values: z.output<typeof schema>, flaws: string[]): Config['exports'] {
+  const limits = {
+    lifetime: parseDuration(values.ABLAUF_EXPORT_LIFETIME),
+    patience: parseDuration(values.ABLAUF_EXPORT_PATIENCE),
+  };
+  if (limits.lifetime < 1000 || limits.lifetime > MAX_PERIOD) {
+    flaws.push('ABLAUF_EXPORT_LIFETIME: must be at least PT1S and at most ten years');
+  }
+  if (limits.patience < 1000) flaws.push('ABLAUF_EXPORT_PATIENCE: must be at least PT1S');
+  const bucket = values.ABLAUF_EXPORT_S3_BUCKET;
+  const endpoint = values.ABLAUF_EXPORT_S3_ENDPOINT;
+  const accessKeyId = values.ABLAUF_EXPORT_S3_ACCESS_KEY_ID;
+  const secretAccessKey = values.ABLAUF_EXPORT_S3_SECRET_ACCESS_KEY;
+  if ((accessKeyId === undefined) !== (secretAccessKey === undefined)) {
+    flaws.push(
+      'ABLAUF_EXPORT_S3_ACCESS_KEY_ID: is given together with ABLAUF_EXPORT_S3_SECRET_ACCESS_KEY or not at all',
+    );
+  }
+  if (bucket === undefined) {
+    if (endpoint !== undefined || accessKeyId !== undefined) {
+      flaws.push('ABLAUF_EXPORT_S3_BUCKET: is missing, though the storage it lies in is given');
+    }
+    return { limits, s3: undefined };
+  }
+  const keys = accessKeyId === undefined || secretAccessKey === undefined ? {} : { accessKeyId, secretAccessKey };
+  const s3 = {
+    bucket,
+    region: values.ABLAUF_EXPORT_S3_REGION,
+    prefix: values.ABLAUF_EXPORT_S3_PREFIX,
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...keys,
+  };
+  return { limits, s3 };
 }
 
 /** The variables we know, empty ones left out, and those with a `…_FILE` read from their files. */

@@ -6,6 +6,7 @@ import { createKeyring, registerKeys } from './access';
 import { createApp, registerIdempotency } from './api';
 import { readConfig } from './config';
 import { assertDeclared, openStore, prepareStore } from './data';
+import { openArchives, registerExports } from './exports';
 import { checkHealth, serveMetrics } from './operations';
 import { createLog, runMain } from './process';
 import { connectLazily, openCourses, openJobs } from './temporal';
@@ -26,6 +27,7 @@ runMain('api', async () => {
   });
   const keys = registerKeys(store.connection);
   registerIdempotency(store.connection);
+  registerExports(store.connection);
   await prepareStore(store);
   // Over a connection of its own: looking through large collections may take longer than a request has patience.
   const patient = await openStore({ uri: config.mongodbUri, region, appName: 'ablauf-api-start' });
@@ -36,6 +38,7 @@ runMain('api', async () => {
     store,
     courses: openCourses({ connection, client, region, taskQueue }),
     jobs: openJobs({ client, taskQueue }),
+    archives: openArchives(store, config.exports.s3),
     keys: createKeyring({ model: keys, adminKey: config.adminKey, clock: () => new Date() }),
     settings: config.settings,
     guard: config.guard,

@@ -4,6 +4,7 @@ import { NativeConnection, Runtime } from '@temporalio/worker';
 import { createActivities } from './activities';
 import { assertDeclared, openStore, prepareStore } from './data';
 import { readConfig } from './config';
+import { openArchives, registerExports } from './exports';
 import { createLog, runMain } from './process';
 import { createAccountWorker, keepEnsuringSchedules } from './temporal';
 
@@ -26,6 +27,7 @@ runMain('worker', async () => {
     },
   });
   const store = await openStore({ uri: config.mongodbUri, region: config.region, appName: 'ablauf-worker' });
+  registerExports(store.connection);
   await prepareStore(store);
   await assertDeclared(store);
   const connection = await NativeConnection.connect({ address: config.temporal.address });
@@ -38,6 +40,8 @@ runMain('worker', async () => {
       settings: config.settings,
       guard: config.guard,
       processors: config.processors,
+      archives: openArchives(store, config.exports.s3),
+      exportLimits: config.exports.limits,
     }),
   });
   const running = worker.run();

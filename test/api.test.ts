@@ -249,6 +249,7 @@ describe('when something is away', () => {
       courses: api.system.courses,
       jobs: api.system.jobs,
       guard: api.system.guard,
+      archives: api.system.archives,
       keys: createKeyring({ model, adminKey, clock: () => new Date() }),
       settings: api.system.settings,
       region: 'eu-central-1',

@@ -235,8 +235,8 @@ test('who is on call is told by an alert that names request and processor, and n
     {},
     { logger: { ...logger, trace: keep, debug: keep, info: keep, warn: keep, error: keep } },
   );
-  const { store, settings: periods } = system;
-  const { escalateProcessor } = createActivities({ store, settings: periods, guard: openGuard });
+  const { store, settings: periods, archives } = system;
+  const { escalateProcessor } = createActivities({ store, settings: periods, guard: openGuard, archives });
   await environment.run(escalateProcessor, { request });
   const alerts = logged.filter(({ meta }) => (meta as { alert?: string }).alert !== undefined);
   expect(alerts).toMatchObject([{ meta: { alert: 'processor-unanswered', request, attempts: 0 } }]);

@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import { createActivities } from '../../src/activities';
 import { openStore } from '../../src/data';
+import { openGridFsArchives } from '../../src/exports';
 import { createAccountWorker } from '../../src/temporal';
 import { guard, region, settings } from '../stores';
 
@@ -14,7 +15,12 @@ async function main(): Promise<void> {
     connection,
     namespace: 'default',
     taskQueue: process.env['BENCH_TASK_QUEUE'] ?? '',
-    activities: createActivities({ store, settings, guard }),
+    activities: createActivities({
+      store,
+      settings,
+      guard,
+      archives: openGridFsArchives(store),
+    }),
     bundle: { codePath: process.env['BENCH_BUNDLE'] ?? '' },
   });
   const running = worker.run();

@@ -33,6 +33,11 @@ export const permissions = {
   readErasurePlan: ['admin', 'operator', 'auditor', 'legal'],
   /** Letting go what the breaker keeps back. */
   releaseErasures: ['admin'],
+  /** Asking for an export and fetching its file: customer content, as above (R14, R15). */
+  createExport: ['customer', 'legal'],
+  downloadExport: ['customer', 'legal'],
+  /** That there is one, and what has become of it. */
+  readExports: ['admin', 'operator', 'auditor', 'legal', 'customer'],
   readSettings: ['admin', 'operator', 'auditor', 'legal'],
   changeSettings: ['admin', 'operator'],
   /** R7: what brings an erasure nearer. */

@@ -1,4 +1,5 @@
 import type { GuardSettings, Store } from '../data';
+import type { ArchiveStorage, ExportLimits } from '../exports';
 import type { Settings } from '../lifecycle';
 import type { ProcessorSettings } from '../processors';
 
@@ -11,4 +12,8 @@ export interface ActivityDependencies {
   readonly guard: GuardSettings;
   /** How processors are reached. @default without callbacks, and at public addresses only */
   readonly processors?: ProcessorSettings;
+  /** Where the files of exports are kept. */
+  readonly archives: ArchiveStorage;
+  /** How long exports last and are tried. @default a week, and an hour without progress */
+  readonly exportLimits?: ExportLimits;
 }

@@ -9,10 +9,12 @@ import { processorActivities } from './processors';
 import { sweepActivities } from './sweep';
 import { retainedActivities } from './retained';
 import { watchActivities } from './watch';
+import { exportActivities } from './exports';
 
 export type { ConcludedErasure, LapseOutcome, StepRecord } from '../data';
 export type { Surroundings } from './look-up';
 export type { SweepReport, SweepStretch } from './sweep';
+export type { ExportRef } from './exports';
 export type { ActivityDependencies };
 
 /** The activities of one worker. */
@@ -24,6 +26,7 @@ export function createActivities(dependencies: ActivityDependencies) {
     ...sweepActivities(dependencies),
     ...watchActivities(dependencies),
     ...retainedActivities(dependencies),
+    ...exportActivities(dependencies),
   };
 }
 

@@ -79,14 +79,14 @@ function logFinished(log: Logger, request: Incoming, response: Reply): void {
   const { statusCode: status, locals } = response;
   const milliseconds = performance.now() - locals.started;
   const isRead = request.method === 'GET' || request.method === 'HEAD';
-  if (isRead && status < 500 && milliseconds < slow) return;
+  if (isRead && status < 500 && milliseconds < slow && locals.streamed !== true) return;
   // The declared path, not the one asked for: queries and ids that are none may hold what no log should.
   const { requestId, route, actor, failure } = locals;
   const line = { requestId, method: request.method, route, status, ms: Math.round(milliseconds), actor };
   const away = status === problemCatalogue.unavailable.status || status === problemCatalogue['outcome-unknown'].status;
   if (failure !== undefined && !away) log.error({ ...line, err: failure }, 'a request broke something');
   else if (status >= 500) log.warn({ ...line, cause: causeOf(failure) }, 'a request could not be served');
-  else if (milliseconds >= slow) log.warn(line, 'a request was slow');
+  else if (milliseconds >= slow && locals.streamed !== true) log.warn(line, 'a request was slow');
   else log.info(line, 'served');
 }
 

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Keyring } from '../access';
 import type { GuardSettings, Store } from '../data';
+import type { ArchiveStorage } from '../exports';
 import type { Settings } from '../lifecycle';
 import type { ProcessorSettings } from '../processors';
 import type { Courses, Jobs } from '../temporal';
@@ -11,6 +12,8 @@ export interface ApiDependencies {
   readonly courses: Courses;
   /** Exports and the other work that is no account's own course. */
   readonly jobs: Jobs;
+  /** Where the files of exports are kept. */
+  readonly archives: ArchiveStorage;
   readonly keys: Keyring;
   /** The deployment's configured numbers. */
   readonly settings: Settings;

@@ -9,6 +9,7 @@ import { accountIdPattern } from '../data';
 import { readBytes, readJson, readText } from './bodies';
 import { bearerOf, idempotencyKeyOf, ifMatchOf, unauthenticated } from './conditions';
 import { problemOf, type Progress } from './failures';
+import { fileAnswer } from './files';
 import {
   AnsweredError,
   freshIds,
@@ -21,7 +22,7 @@ import {
 } from './idempotency';
 import { inTime, standardPatience } from './patience';
 import { notFound, Problem } from './problems';
-import { send, written, type Reply } from './reply';
+import { send, written, type Reply, type Sendable } from './reply';
 import type { Call, Incoming, Route } from './route';
 import { openAccount } from './standing';
 import type { Workshop } from './workshop';
@@ -35,7 +36,7 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
   const isWrite = route.method !== 'get';
   const ofAccount = route.path.startsWith('/v1/accounts/:id');
 
-  async function answer(request: Incoming, response: Reply, progress: Progress): Promise<KeptAnswer> {
+  async function answer(request: Incoming, response: Reply, progress: Progress): Promise<Sendable> {
     const principal = route.roles === 'public' ? nobody : await authenticate(workshop, request);
     response.locals.actor = principal.actor.id;
     try {
@@ -44,7 +45,9 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
       }
       const call = await read(request, response, principal, progress);
       const key = route.idempotent && isWrite ? idempotencyKeyOf(request) : undefined;
-      return key === undefined ? written(await route.handle(call)) : await answerOnce(request, call, key);
+      if (key !== undefined) return await answerOnce(request, call, key);
+      const answered = await route.handle(call);
+      return answered.file === undefined ? written(answered) : await fileAnswer(request, answered, answered.file);
     } catch (error) {
       const problem = problemOf(error, progress);
       if (problem.code === 'forbidden' && isWrite) await auditRefusal(request, response, principal);
@@ -112,7 +115,8 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
   /** An answer given before, for somebody who may still have it. */
   async function replay(request: Incoming, call: Call, answered: KeptAnswer): Promise<KeptAnswer> {
     // A customer whose account is locked by now gets nothing of it, not even again; closing it is what locked it.
-    const locked = ofAccount && call.principal.role === 'customer' && route.standing === 'active';
+    const needsStanding = route.standing === 'active' || route.standing === 'exporting';
+    const locked = ofAccount && call.principal.role === 'customer' && needsStanding;
     if (locked) await openAccount(workshop, call, request.params['id'] ?? '');
     return { ...answered, headers: { ...answered.headers, 'Idempotency-Replayed': 'true' } };
   }

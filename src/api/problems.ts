@@ -16,6 +16,7 @@ export const problemCatalogue = {
   'wrong-region': { status: 421, title: 'This belongs to another region' },
   conflict: { status: 409, title: 'This does not apply as things are' },
   'precondition-failed': { status: 412, title: 'It has changed since' },
+  'range-not-satisfiable': { status: 416, title: 'The file has no such bytes' },
   'rate-limited': { status: 429, title: 'Too many requests' },
   unavailable: { status: 503, title: 'Not now; nothing happened' },
   'outcome-unknown': { status: 504, title: 'No answer in time; it may still happen' },

@@ -1,4 +1,5 @@
 /** Writing answers. Past Express's own helpers: they look up settings and hash each body for a tag we do not use. */
+import { once } from 'node:events';
 import { STATUS_CODES } from 'node:http';
 import type { Response } from 'express';
 import type { KeptAnswer } from './idempotency';
@@ -14,6 +15,8 @@ export interface Locals {
   actor?: string;
   /** What went wrong on our side; the client is not told. */
   failure?: unknown;
+  /** A file was sent: how long that takes is up to the client. */
+  streamed?: boolean;
 }
 
 export type Reply = Response<unknown, Locals>;
@@ -27,11 +30,42 @@ export function written({ status, body, version, headers = {} }: Answer): KeptAn
   };
 }
 
+/** An answer that may hold a file's bytes in place of a body. */
+export interface Sendable extends KeptAnswer {
+  readonly stream?: AsyncIterable<Uint8Array>;
+}
+
+/** How long a client may take nothing of a file before the connection is given up, in milliseconds. */
+const stall = 60_000;
+
+/** Sends a file's bytes as fast as the client takes them. Where they end early so does the connection, so that nobody takes a part for the whole. */
+async function pump(response: Reply, stream: AsyncIterable<Uint8Array>): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  try {
+    for await (const bytes of stream) {
+      if (gone.signal.aborted) return;
+      if (response.write(bytes)) continue;
+      const patience = AbortSignal.timeout(stall);
+      await once(response, 'drain', { signal: AbortSignal.any([gone.signal, patience]) });
+    }
+    response.end();
+  } catch (error) {
+    if (!gone.signal.aborted) response.locals.failure = error;
+    response.destroy();
+  }
+}
+
 /** Sends an answer. */
-export function send(response: Reply, { status, body, headers }: KeptAnswer): void {
+export function send(response: Reply, { status, body, headers, stream }: Sendable): void {
   for (const name of Object.keys(headers)) response.setHeader(name, headers[name] ?? '');
   response.statusCode = status;
   response.statusMessage = STATUS_CODES[status] ?? '';
+  if (stream !== undefined) {
+    response.locals.streamed = true;
+    void pump(response, stream);
+    return;
+  }
   if (body === undefined) {
     response.end();
     return;

@@ -11,7 +11,7 @@ import type { Progress } from './failures';
 import type { Attempt } from './idempotency';
 
 /** How much of its account's standing a customer needs for a call (R15). Staff are not asked. */
-export type Standing = 'any' | 'not-expired' | 'active';
+export type Standing = 'any' | 'not-expired' | 'exporting' | 'active';
 
 /** What a handler is given. */
 export interface Call<P = unknown, Q = unknown, B = unknown> {
@@ -43,6 +43,20 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
   /** What a repeat is answered with, where that may not be the whole body: a secret is shown once. */
   readonly replay?: unknown;
+  /** Answers with a file instead of a body. */
+  readonly file?: FileBody;
+}
+
+/** A file to be sent, of which a client may ask for a stretch. */
+export interface FileBody {
+  readonly type: string;
+  /** Plain ASCII, without quotes. */
+  readonly name: string;
+  readonly bytes: number;
+  /** Changes with the content; without quotes. */
+  readonly tag: string;
+  /** Records what has to be on record, and then hands out the bytes from `start` up to but not including `end`. */
+  readonly open: (start: number, end: number) => Promise<AsyncIterable<Uint8Array>>;
 }
 
 type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { accountIdPattern, categories, certificateIdPattern, processorKinds } from '../data';
+import { exportedDataSets } from '../exports';
 import { accountStates, plans, roles } from '../lifecycle';
 import { changePolicySchema, durationSchema, instantSchema } from '../lifecycle/schemas';
 import { isSecret } from '../processors';
@@ -86,6 +87,20 @@ export const recordsQuerySchema = pageSchema.extend({
 /** Whose records: just as the records name them, which keep the first 256 characters. */
 export const personQuerySchema = z.strictObject({ user: z.string().min(1).max(256) });
 export const personParamsSchema = z.strictObject({ id: accountId, requestId: z.uuid() });
+export const exportParamsSchema = z.strictObject({
+  id: accountId,
+  exportId: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
+});
+export const newExportSchema = z
+  .strictObject({
+    categories: z.array(z.enum(exportedDataSets)).min(1).max(exportedDataSets.length).optional(),
+    from: instant.optional(),
+    to: instant.optional(),
+  })
+  .refine(({ from, to }) => from === undefined || to === undefined || from < to, {
+    path: ['from'],
+    message: 'must lie before to',
+  });
 
 export const newKeySchema = z
   .strictObject({

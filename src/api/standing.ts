@@ -2,6 +2,7 @@
 import type { ClientSession } from 'mongoose';
 import { native } from '../database';
 import type { AccountDocument } from '../data';
+import { mayExport } from '../exports';
 import type { Principal } from '../access';
 import { wrongRegion } from './failures';
 import { notFound, Problem } from './problems';
@@ -55,9 +56,10 @@ function noAccount(): Problem {
   return notFound('there is no such account');
 }
 
-function assertStanding({ state }: Pick<AccountDocument, 'state'>, standing: Standing): void {
-  if (standing === 'any') return;
-  if (state === 'suspended' && standing === 'active') {
+function assertStanding(account: AccountDocument, standing: Standing): void {
+  const { state } = account;
+  if (standing === 'any' || (standing === 'exporting' && mayExport(account))) return;
+  if (state === 'suspended' && standing !== 'not-expired') {
     throw new Problem(
       'account-suspended',
       'the account is suspended; its state, the cause and the way out are all there is',

@@ -57,3 +57,4 @@ export {
   type RequestStatus,
 } from './processor-models';
 export { activeProcessorNames, createProcessorRequests, processorRequestsOf } from './processors';
+export { countBy, windowsOf, type Bucket } from './windows';

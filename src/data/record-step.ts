@@ -28,6 +28,7 @@ import {
 import type { AccountDocument, ErasureProgress, Inactivity } from './documents';
 import { reportPurge } from './purge-tally';
 import { findAccount, type Store } from './store';
+import { withdrawExportsIn, withdrawnAt } from './withdraw';
 
 /** A step, as the workflow asks for it to be recorded. Plain JSON. */
 export interface StepRecord {
@@ -57,6 +58,8 @@ export interface RecordedStep {
   readonly seq: number;
   readonly version: number;
   readonly receipt?: HoldReceipt;
+  /** The exports that were withdrawn because the account is no longer active (R15). */
+  readonly withdrawn?: readonly string[];
 }
 
 /**
@@ -109,8 +112,18 @@ export async function recordStepIn(
     await reportPurge(store, session, step.account, before.purging, new Date(step.at));
   }
   await wakeSweep(store, session, step);
+  const withdrawn = leavesActive(before, step) ? await withdrawExportsIn(store, session, withdrawalFor(step)) : [];
   await appendEntry(store, session, step);
-  return { seq: step.seq, version, ...receiptFor(step, before) };
+  return { seq: step.seq, version, ...receiptFor(step, before), ...(withdrawn.length === 0 ? {} : { withdrawn }) };
+}
+
+/** R15: what a locked account's customer may no longer have includes what was exported before. */
+function leavesActive({ state }: AccountDocument, { lifecycle }: StepRecord): boolean {
+  return state === 'active' && lifecycle.state !== 'active';
+}
+
+function withdrawalFor({ account, at, actor, action, requestId }: StepRecord) {
+  return { account, at: new Date(at), actor, reason: action, ...(requestId === undefined ? {} : { requestId }) };
 }
 
 /**
@@ -197,7 +210,13 @@ export async function repeated(
         `(${entry?.transitionId ?? 'no id'}), not as ${step.action} (${step.transitionId})`,
     );
   }
-  return { seq: account.seq, version: account.version, ...receiptFor(step, account) };
+  const withdrawn = await withdrawnAt(store, session, step.account, new Date(step.at));
+  return {
+    seq: account.seq,
+    version: account.version,
+    ...receiptFor(step, account),
+    ...(withdrawn.length === 0 ? {} : { withdrawn }),
+  };
 }
 
 /** A hold ends the erasure that runs, even if it is released again before that notices (R9). */

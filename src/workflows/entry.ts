@@ -4,3 +4,4 @@ export { personWorkflow } from './person';
 export { sweepWorkflow } from './sweep';
 export { retainedWorkflow } from './retained';
 export { processorWorkflow } from './processor';
+export { exportWorkflow } from './export';

@@ -6,3 +6,4 @@ export * from './person-messages';
 export { sweepWorkflowType, type SweepInput } from './sweep-input';
 export * from './processor-messages';
 export { staticDetails, staticSummary } from './texts';
+export { exportSummary, exportWorkflowId, exportWorkflowType } from './export-messages';

@@ -91,6 +91,7 @@ async function serve(system: System, options: ApiOptions): Promise<Api> {
     courses: system.courses,
     jobs: system.jobs,
     guard: system.guard,
+    archives: system.archives,
     keys: createKeyring({ model, adminKey, clock }),
     settings: system.settings,
     region,

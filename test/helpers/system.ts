@@ -13,6 +13,7 @@ import {
   type GuardSettings,
   type Store,
 } from '../../src/data';
+import { openGridFsArchives, registerExports, type ArchiveStorage, type ExportLimits } from '../../src/exports';
 import type { Actor, CommandName, PolicyOverrides, Role, Settings } from '../../src/lifecycle';
 import {
   connectLazily,
@@ -56,6 +57,9 @@ export interface SystemOptions {
   readonly store?: (store: Store) => Store;
   /** The test stores what the data map does not declare, on purpose. Otherwise that fails it, by name, when it stops. */
   readonly undeclared?: true;
+  /** Where exports are kept; GridFS where nothing is said. */
+  readonly archives?: (store: Store) => ArchiveStorage;
+  readonly exportLimits?: ExportLimits;
 }
 
 /** A running system with a database of its own. */
@@ -64,6 +68,7 @@ export interface System {
   readonly client: Client;
   readonly courses: Courses;
   readonly jobs: Jobs;
+  readonly archives: ArchiveStorage;
   readonly settings: Settings;
   readonly guard: GuardSettings;
   readonly taskQueue: string;
@@ -98,6 +103,7 @@ export async function openTestStore(): Promise<Store> {
   const uri = new URL(required('ABLAUF_TEST_MONGODB'));
   uri.pathname = `/test_${randomBytes(6).toString('hex')}`;
   const store = await openStore({ uri: uri.href, region });
+  registerExports(store.connection);
   await prepareStore(store);
   return store;
 }
@@ -191,11 +197,14 @@ async function assemble(options: SystemOptions, ground: Ground): Promise<System>
   const store: Store = { ...opened, databaseTime: ground.now };
   const guard = { ...openGuard, ...options.guard };
   const taskQueue = `test-${randomUUID()}`;
+  const archives = (options.archives ?? openGridFsArchives)(store);
   const activities = createActivities({
     store,
     settings,
     guard,
     ...(options.processors === undefined ? {} : { processors: options.processors }),
+    archives,
+    ...(options.exportLimits === undefined ? {} : { exportLimits: options.exportLimits }),
   });
   const worker: Worker = await createAccountWorker({
     connection: ground.native,
@@ -218,6 +227,7 @@ async function assemble(options: SystemOptions, ground: Ground): Promise<System>
     courses,
     guard,
     jobs: openJobs({ client: ground.client, taskQueue, patience: 20_000 }),
+    archives,
     settings,
     taskQueue,
     now: ground.now,

@@ -6,6 +6,7 @@ import { accountRoutes } from './accounts';
 import { keyRoutes } from './api-keys';
 import { certificateRoutes } from './certificates';
 import { erasureRoutes } from './erasure';
+import { exportRoutes } from './exports';
 import { healthRoutes } from './health';
 import { holdRoutes } from './holds';
 import { ingestRoutes } from './ingest';
@@ -32,6 +33,7 @@ export function allRoutes(workshop: Workshop): Route[] {
     ...retainedRoutes(workshop),
     ...certificateRoutes(workshop),
     ...personRoutes(workshop),
+    ...exportRoutes(workshop),
     ...settingsRoutes(workshop),
     ...keyRoutes(workshop),
     ...processorRoutes(workshop),
