@@ -21,7 +21,7 @@ export {
   type SettingsDocument,
 } from './documents';
 export { openStore, prepareStore, type Store } from './store';
-export { deleteThroughGate, type Deletion } from './gate';
+export { deleteIn, deleteThroughGate, type Deletion } from './gate';
 export { cutoffOf } from './age';
 export { purgeDue, type PurgeHooks, type PurgeStretch } from './purge';
 export { previewPurge, type PurgeShare } from './purge-preview';
