@@ -38,6 +38,10 @@ export const permissions = {
   downloadExport: ['customer', 'legal'],
   /** That there is one, and what has become of it. */
   readExports: ['admin', 'operator', 'auditor', 'legal', 'customer'],
+  /** Daily totals: nothing of a person, and no content. */
+  readUsage: ['admin', 'operator', 'auditor', 'customer'],
+  storeInvoice: ['admin', 'operator'],
+  readInvoices: ['admin', 'operator', 'legal', 'customer'],
   readSettings: ['admin', 'operator', 'auditor', 'legal'],
   changeSettings: ['admin', 'operator'],
   /** R7: what brings an erasure nearer. */

@@ -3,8 +3,16 @@
  * have theirs in the lifecycle, because a message sent by hand is judged by the same.
  */
 import { z } from 'zod';
-import { accountIdPattern, categories, certificateIdPattern, processorKinds } from '../data';
 import { exportedDataSets } from '../exports';
+import {
+  accountIdPattern,
+  categories,
+  certificateIdPattern,
+  dayOf,
+  isDeeperThan,
+  maxDepth,
+  processorKinds,
+} from '../data';
 import { accountStates, plans, roles } from '../lifecycle';
 import { changePolicySchema, durationSchema, instantSchema } from '../lifecycle/schemas';
 import { isSecret } from '../processors';
@@ -101,6 +109,40 @@ export const newExportSchema = z
     path: ['from'],
     message: 'must lie before to',
   });
+
+const dayLength = '2026-11-22'.length;
+const instantOrDay = z.union([instantSchema, z.iso.date()], 'must be an instant or a date');
+
+/** Whole UTC days: a day named as such counts, and so does one that has begun before an instant that ends the query. */
+export const usageQuerySchema = z
+  .strictObject({
+    from: instantOrDay.transform((text) => text.slice(0, dayLength)).optional(),
+    to: instantOrDay
+      .transform((text) => (text.length === dayLength ? text : dayOf(new Date(Date.parse(text) - 1))))
+      .optional(),
+    by: z.enum(['day', 'model']).default('day'),
+  })
+  .refine(({ from = '', to = '~' }) => from <= to, { path: ['to'], message: 'must not lie before from' });
+
+/** What cannot be a number is the number of nothing; storing one says what is wrong with it. */
+export const invoiceParamsSchema = z.strictObject({ id: accountId, number: z.string().min(1) });
+
+const maxInvoiceBytes = 200_000;
+const firstInvoiceDay = '1990-01-01';
+export const invoiceSchema = z.strictObject({
+  issuedOn: z.iso.date().refine((day) => day >= firstInvoiceDay, `must not be before ${firstInvoiceDay}`),
+  document: z.unknown().superRefine((document, context) => {
+    const flaw = documentFlaw(document);
+    if (flaw !== undefined) context.addIssue({ code: 'custom', message: flaw });
+  }),
+});
+
+function documentFlaw(document: unknown): string | undefined {
+  if (document === undefined) return 'is missing';
+  if (isDeeperThan(document, maxDepth)) return `must not be nested deeper than ${maxDepth} levels`;
+  if (Buffer.byteLength(JSON.stringify(document)) > maxInvoiceBytes) return `must not exceed ${maxInvoiceBytes} bytes`;
+  return undefined;
+}
 
 export const newKeySchema = z
   .strictObject({

@@ -42,10 +42,12 @@ export {
 } from './certificates';
 export { eraseLapsed, nextLapse, retainedOf, type LapseOutcome } from './retained';
 export { readSealed, type SealedRecord } from './read-sealed';
-export { accountIdPattern, splitItems, UnreadableBodyError } from './litellm';
+export { accountIdPattern, isDeeperThan, maxDepth, splitItems, UnreadableBodyError } from './litellm';
 export { ingest } from './ingest';
 export { erasePerson, type PersonOutcome, type PersonRequest } from './person';
 export { type PersonRequestDocument } from './person-requests';
+export { dayOf, readUsage } from './usage';
+export { findInvoice, invoiceNumberPattern, listInvoices, storeInvoice, type InvoiceOutline } from './invoices';
 export { readRecords, type CustomerRecord, type RecordQuery } from './read-records';
 export { effectiveSettings } from './settings';
 export {

@@ -2,21 +2,26 @@
  * Taking in what a customer's requests left (R1), once each, and nothing that may not be kept (R12, R15).
  *
  * 1. What is answered as accepted is stored, on disk, with all its parts.
- * 2. A call is stored once, however often it is sent.
- * 3. No record is written once an account's erasure has begun: each transaction passes the account's gate, which the
+ * 2. A call counts once, however often it is sent within a week, whatever was purged in between: its records, its receipt
+ *    and its share of the daily totals are one transaction.
+ * 3. What may not be kept is never stored, not for a moment; its receipt and its share of the totals are (R12).
+ * 4. Nothing is written once an account's erasure has begun: each transaction passes the account's gate, which the
  *    erasure closes, so that one of the two comes first.
  */
-import { native } from '../database';
-import type { mongo } from 'mongoose';
 import type { ClientSession } from 'mongoose';
-import { categories } from './map';
+import { native } from '../database';
+import type { AccountDocument, Inactivity, RecordDocument } from './documents';
+import { clocksAt, passesAgeAt, receiptTime, type Clocks } from './event-time';
 import { parseEvent, type ParsedEvent, type Rejection } from './litellm';
-import type { AccountDocument, GateDocument, Inactivity, RecordDocument } from './documents';
+import { categories, type Category } from './map';
+import { passGates, type Arrival } from './open-gate';
+import { receiptsFor, recordId, takenBefore } from './receipts';
 import type { Store } from './store';
+import { additionsOf } from './usage';
 
 /** What became of a request's items; each is counted once. */
 export interface IngestResult {
-  /** Stored, or not to be stored by the account's own policy (R12, zero days). */
+  /** Stored, or counted in the totals alone where the account's own policy keeps no record of it (R12). */
   readonly accepted: number;
   readonly duplicates: number;
   /** Left out because they happened while the account was not active (R15). */
@@ -26,27 +31,35 @@ export interface IngestResult {
 
 /** Items one transaction takes: a full batch of LiteLLM's. */
 const perTransaction = 512;
-const attempts = 5;
+const attempts = 20;
 
-/** Stores a request's items. @param accountPaths where a payload names its account */
+/**
+ * Stores a request's items.
+ *
+ * @param accountPaths where a payload names its account
+ * @param now the caller's own clock; see `event-time.ts`
+ */
 export async function ingest(
   store: Store,
   items: readonly unknown[],
   accountPaths: readonly (readonly string[])[],
+  now: Date = new Date(),
 ): Promise<IngestResult> {
+  const clocks = clocksAt(store, now);
   let accepted = 0;
   let duplicates = 0;
   let discarded = 0;
   const rejected: Rejection[] = [];
   for (let start = 0; start < items.length; start += perTransaction) {
     const events: ParsedEvent[] = [];
-    items.slice(start, start + perTransaction).forEach((item, offset) => {
+    for (const [offset, item] of items.slice(start, start + perTransaction).entries()) {
       const event = parseEvent(item, start + offset, accountPaths);
       if ('code' in event) rejected.push(event);
+      else if (await clocks.isAhead(event.at)) rejected.push(aheadOfTime(event));
       else events.push(event);
-    });
+    }
     if (events.length === 0) continue;
-    const result = await storeEvents(store, events);
+    const result = await storeEvents(store, events, clocks);
     accepted += result.accepted;
     duplicates += result.duplicates;
     discarded += result.discarded;
@@ -56,12 +69,17 @@ export async function ingest(
   return { accepted, duplicates, discarded, rejected };
 }
 
-async function storeEvents(store: Store, events: readonly ParsedEvent[]): Promise<IngestResult> {
+function aheadOfTime({ index }: ParsedEvent): Rejection {
+  return { index, code: 'validation', detail: 'startTime is more than an hour in the future' };
+}
+
+async function storeEvents(store: Store, events: readonly ParsedEvent[], clocks: Clocks): Promise<IngestResult> {
+  const at = await receiptTime(store);
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await store.transaction((session) => storeIn(store, session, events));
+      return await store.transaction((session) => storeIn(store, session, events, { clocks, at, lookUp: attempt > 1 }));
     } catch (error) {
-      // Two requests with the same call raced: whoever comes second finds it stored when looking again.
+      // A call that is known, or that another request stored meanwhile: it is found when looking for it.
       if (!isDuplicateKey(error) || attempt === attempts) throw error;
     }
   }
@@ -71,16 +89,66 @@ function isDuplicateKey(error: unknown): boolean {
   return typeof error === 'object' && error !== null && 'code' in error && error.code === 11000;
 }
 
-type AccountView = Pick<AccountDocument, '_id' | 'state' | 'inactive' | 'erasing' | 'lifecycle'>;
+/** What events are judged by. */
+interface Judgement {
+  readonly clocks: Clocks;
+  /** When they were received, by the clock the receipts' expiry goes by. */
+  readonly at: Date;
+  /**
+   * Look for every call before it is stored. Hardly any comes twice, so the first try leaves that to the ids: the
+   * database refuses to store one twice.
+   */
+  readonly lookUp: boolean;
+}
 
-async function storeIn(store: Store, session: ClientSession, events: readonly ParsedEvent[]): Promise<IngestResult> {
-  const ids = [...new Set(events.map((event) => event.account))];
-  const accounts = await loadAccounts(store, session, ids);
-  const rejected: Rejection[] = [];
-  const kept: ParsedEvent[] = [];
-  const late = new Map<string, number>();
+async function storeIn(
+  store: Store,
+  session: ClientSession,
+  events: readonly ParsedEvent[],
+  { clocks, at, lookUp }: Judgement,
+): Promise<IngestResult> {
+  const accounts = await loadAccounts(store, session, [...new Set(events.map((event) => event.account))]);
+  const { open, refused, rejected } = admit(events, accounts);
+  const doubtful = lookUp ? open : open.filter((admitted) => !isSurelyKept(admitted));
+  const known = await takenBefore(
+    store,
+    session,
+    doubtful.map(({ event }) => event),
+  );
+  const intake = await sort(open, known, clocks);
+  const fresh = [...intake.kept, ...intake.counted];
+  await passGates(store, session, arrivalsOf(intake, accounts));
+  await countRefused(store, session, accounts, refused, at);
+  if (fresh.length > 0) {
+    await native(store.receipts).insertMany(receiptsFor(fresh, at), { session });
+    await native(store.totals).bulkWrite(additionsOf(fresh), { session });
+  }
+  await insertRecords(store, session, intake.kept);
+  const discarded = [...intake.late.values()].reduce((sum, n) => sum + n, 0);
+  return { accepted: fresh.length, duplicates: open.length - fresh.length - discarded, discarded, rejected };
+}
+
+type AccountView = Pick<AccountDocument, '_id' | 'state' | 'inactive' | 'erasing' | 'lifecycle' | 'certificateIds'>;
+
+async function loadAccounts(store: Store, session: ClientSession, ids: string[]): Promise<Map<string, AccountView>> {
+  const projection = { state: 1, inactive: 1, erasing: 1, 'lifecycle.overrides': 1, certificateIds: 1 };
+  const found = await native(store.accounts)
+    .find<AccountView>({ _id: { $in: ids } }, { session, projection })
+    .toArray();
+  return new Map(found.map((account) => [account._id, account]));
+}
+
+/** An event of an account that takes any. */
+interface Admitted {
+  readonly event: ParsedEvent;
+  readonly account: AccountView;
+}
+
+/** Turns away what belongs to no account, or to one that is erased or being erased (R15). */
+function admit(events: readonly ParsedEvent[], accounts: ReadonlyMap<string, AccountView>) {
+  const open: Admitted[] = [];
   const refused = new Map<string, number>();
-  let unstored = 0;
+  const rejected: Rejection[] = [];
   for (const event of events) {
     const account = accounts.get(event.account);
     if (account === undefined) {
@@ -88,117 +156,115 @@ async function storeIn(store: Store, session: ClientSession, events: readonly Pa
     } else if (account.state === 'erased' || account.erasing !== undefined) {
       rejected.push({ index: event.index, code: 'account-erased', detail: 'the account is erased or being erased' });
       count(refused, event.account);
-    } else if (isInactiveAt(account.inactive, event.at)) {
-      count(late, event.account);
-    } else if (account.lifecycle.overrides.activeRetentionDays === 0) {
-      unstored += 1;
     } else {
-      kept.push(event);
+      open.push({ event, account });
     }
   }
-  const fresh = await newOf(store, session, kept);
-  await passGates(store, session, fresh, late);
-  await countRefused(store, session, accounts, refused);
-  await insert(store, session, fresh);
-  const discarded = [...late.values()].reduce((sum, n) => sum + n, 0);
-  return { accepted: fresh.length + unstored, duplicates: kept.length - fresh.length, discarded, rejected };
+  return { open, refused, rejected };
+}
+
+/** What is done with events that are not turned away. */
+interface Intake {
+  /** Stored, and counted in the totals. */
+  readonly kept: readonly ParsedEvent[];
+  /** Counted in the totals alone (R12). */
+  readonly counted: readonly ParsedEvent[];
+  /** How many happened while their account was not active, by account (R15). */
+  readonly late: ReadonlyMap<string, number>;
+}
+
+async function sort(admitted: readonly Admitted[], known: ReadonlySet<ParsedEvent>, clocks: Clocks): Promise<Intake> {
+  const kept: ParsedEvent[] = [];
+  const counted: ParsedEvent[] = [];
+  const late = new Map<string, number>();
+  const seen = new Set<string>();
+  for (const { event, account } of admitted) {
+    if (known.has(event) || seen.has(recordId(event))) continue;
+    if (isInactiveAt(account.inactive, event.at)) {
+      count(late, event.account);
+      continue;
+    }
+    seen.add(recordId(event));
+    ((await isKept(event, account, clocks)) ? kept : counted).push(event);
+  }
+  return { kept, counted, late };
+}
+
+/** Its log record is stored for good, so that its id tells a repeat whatever became of the receipt. */
+function isSurelyKept({ event, account }: Admitted): boolean {
+  return account.lifecycle.overrides.activeRetentionDays === undefined && !isInactiveAt(account.inactive, event.at);
 }
 
 function count(counts: Map<string, number>, account: string): void {
   counts.set(account, (counts.get(account) ?? 0) + 1);
 }
 
-async function loadAccounts(store: Store, session: ClientSession, ids: string[]): Promise<Map<string, AccountView>> {
-  const found = await native(store.accounts)
-    .find(
-      { _id: { $in: ids } },
-      {
-        session,
-        projection: { state: 1, inactive: 1, erasing: 1, 'lifecycle.overrides': 1 },
-      },
-    )
-    .toArray();
-  return new Map((found as unknown as AccountView[]).map((account) => [account._id, account]));
-}
-
 function isInactiveAt(stretches: readonly Inactivity[], at: Date): boolean {
   return stretches.some(({ from, to }) => at >= from && (to === undefined || at < to));
 }
 
-/** The events not stored yet, each call once. Every event leaves a log record, so those tell. */
-async function newOf(store: Store, session: ClientSession, events: readonly ParsedEvent[]): Promise<ParsedEvent[]> {
-  if (events.length === 0) return [];
-  const byId = new Map<string, ParsedEvent>();
-  for (const event of events) if (!byId.has(recordId(event))) byId.set(recordId(event), event);
-  const stored = await native(store.records.logs)
-    .find({ _id: { $in: [...byId.keys()] } }, { session, projection: { _id: 1 } })
-    .toArray();
-  for (const { _id } of stored) byId.delete(_id);
-  return [...byId.values()];
+/** R12: with zero days set no record is kept, nor is one that has passed its age before it came. */
+async function isKept({ at }: ParsedEvent, account: AccountView, clocks: Clocks): Promise<boolean> {
+  const days = account.lifecycle.overrides.activeRetentionDays;
+  return days === undefined || (days > 0 && !(await clocks.isAged(at, days)));
 }
 
-function recordId(event: ParsedEvent): string {
-  return `${event.account}:${event.callId}`;
+function arrivalsOf({ kept, counted, late }: Intake, accounts: ReadonlyMap<string, AccountView>): Map<string, Arrival> {
+  const arrivals = new Map<string, Arrival>();
+  for (const [account, discarded] of late) arrivals.set(account, { stores: false, discarded });
+  for (const { account } of counted) arrivals.set(account, { ...arrivals.get(account), stores: true });
+  for (const { account, at } of kept) {
+    const before = arrivals.get(account);
+    const days = accounts.get(account)?.lifecycle.overrides.activeRetentionDays;
+    const purgeAt = days === undefined ? undefined : earlier(before?.purgeAt, passesAgeAt(at, days));
+    arrivals.set(account, { ...before, stores: true, ...(purgeAt === undefined ? {} : { purgeAt }) });
+  }
+  return arrivals;
 }
 
-async function passGates(
-  store: Store,
-  session: ClientSession,
-  events: readonly ParsedEvent[],
-  late: ReadonlyMap<string, number>,
-): Promise<void> {
-  const writing = new Set(events.map((event) => event.account));
-  const writes: mongo.AnyBulkWriteOperation<GateDocument>[] = [...new Set([...writing, ...late.keys()])].map(
-    (account) => ({
-      updateOne: {
-        filter: { _id: account, open: true },
-        update: { $inc: { passed: writing.has(account) ? 1 : 0, discarded: late.get(account) ?? 0 } },
-      },
-    }),
-  );
-  if (writes.length === 0) return;
-  const { matchedCount } = await native(store.gates).bulkWrite(writes, { session });
-  // Closed since the accounts were read, in the same snapshot: only a database somebody altered can look like that.
-  if (matchedCount !== writes.length) throw new Error('the gate of an account that is not being erased is closed');
+function earlier(a: Date | undefined, b: Date): Date {
+  return a !== undefined && a < b ? a : b;
 }
 
 /**
- * R15: what arrives for an erased account is refused and counted, on its tombstone. While its erasure runs the gate
- * counts, so that late data does not come between the erasure's batches.
+ * R15: what arrives for an erased account is refused and counted, on its tombstone, and appended to its certificate's
+ * record. While its erasure runs the gate counts, so that late data does not come between the erasure's batches.
  */
 async function countRefused(
   store: Store,
   session: ClientSession,
   accounts: ReadonlyMap<string, AccountView>,
   refused: ReadonlyMap<string, number>,
+  at: Date,
 ): Promise<void> {
   for (const [account, n] of refused) {
-    if (accounts.get(account)?.state === 'erased') {
-      await native(store.accounts).updateOne({ _id: account }, { $inc: { lateRefused: n } }, { session });
-    } else {
+    const { state, certificateIds } = accounts.get(account) ?? {};
+    if (state !== 'erased') {
       await native(store.gates).updateOne({ _id: account }, { $inc: { refused: n } }, { session });
+      continue;
     }
+    await native(store.accounts).updateOne({ _id: account }, { $inc: { lateRefused: n } }, { session });
+    const [certificate] = certificateIds ?? [];
+    if (certificate === undefined) continue;
+    await native(store.certificates).updateOne(
+      { _id: certificate },
+      { $inc: { 'late.refused': n }, $max: { 'late.lastAt': at } },
+      { session },
+    );
   }
 }
 
-async function insert(store: Store, session: ClientSession, events: readonly ParsedEvent[]): Promise<void> {
+async function insertRecords(store: Store, session: ClientSession, events: readonly ParsedEvent[]): Promise<void> {
   for (const category of categories) {
-    const documents = events.flatMap((event): RecordDocument[] => {
-      const body = event.bodies[category];
-      if (body === undefined) return [];
-      const { account, callId, at, model, user } = event;
-      return [
-        {
-          _id: recordId(event),
-          account,
-          callId,
-          at,
-          ...(model === undefined ? {} : { model }),
-          ...(user === undefined ? {} : { user }),
-          body,
-        },
-      ];
-    });
+    const documents = events.flatMap((event) => recordOf(event, category));
     if (documents.length > 0) await native(store.records[category]).insertMany(documents, { session });
   }
+}
+
+function recordOf(event: ParsedEvent, category: Category): RecordDocument[] {
+  const { account, callId, at, model, user } = event;
+  const body = event.bodies[category];
+  if (body === undefined) return [];
+  const names = { ...(model === undefined ? {} : { model }), ...(user === undefined ? {} : { user }) };
+  return [{ _id: recordId(event), account, callId, at, ...names, body }];
 }

@@ -2,6 +2,7 @@
  * LiteLLM's generic API callback, as it really arrives: one payload, an array of them, or one a line; `null` between
  * them; fields that grow with each release. What we do not need is not looked at.
  */
+import { consumptionOf, type Consumption } from './consumption';
 import type { Category } from './map';
 
 /** What one item says, in our terms. */
@@ -14,6 +15,8 @@ export interface ParsedEvent {
   readonly user?: string;
   /** Bodies by category, as JSON text. A category the item says nothing of is absent. */
   readonly bodies: Readonly<Partial<Record<Category, string>>>;
+  /** What it adds to the daily totals. */
+  readonly consumption: Consumption;
 }
 
 export type RejectionCode = 'empty' | 'validation' | 'no-account' | 'unknown-account' | 'account-erased';
@@ -44,7 +47,7 @@ export function splitItems(text: string): unknown[] {
   const trimmed = text.trim();
   if (trimmed === '') throw new UnreadableBodyError('the body is empty');
   try {
-    const value: unknown = JSON.parse(trimmed);
+    const value = parse(trimmed);
     return Array.isArray(value) ? value : [value];
   } catch (error) {
     const lines = trimmed.split(/\r?\n/).filter((line) => line.trim() !== '');
@@ -58,9 +61,22 @@ export function splitItems(text: string): unknown[] {
 
 function readLine(line: string): unknown {
   try {
-    return JSON.parse(line);
+    return parse(line);
   } catch (error) {
     return new BrokenLine(`the line is not JSON: ${messageOf(error)}`);
+  }
+}
+
+/** Text in quotes, or one of the numbers that Python writes and JSON does not have. */
+const textOrNoNumber = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity)\b/g;
+
+/** Parses JSON, also as Python writes it: a cost that is `NaN` must not lose the whole batch. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (!/NaN|Infinity/.test(text)) throw error;
+    return JSON.parse(text.replace(textOrNoNumber, (found) => (found.startsWith('"') ? found : 'null')));
   }
 }
 
@@ -101,6 +117,9 @@ export const accountIdPattern = /^[A-Za-z0-9._-]{1,64}$/;
 const maxCallId = 256;
 /** MongoDB takes 16 MiB a document; the rest of a record is small. */
 const maxBody = 15 * 1024 * 1024;
+/** Far more than any request has; what is deeper could be stored, but not written out again. */
+export const maxDepth = 500;
+const maxName = 256;
 const earliest = Date.UTC(2000, 0) / 1000;
 const latest = Date.UTC(2100, 0) / 1000;
 
@@ -117,6 +136,10 @@ export function parseEvent(
   if (typeof callId !== 'string' || callId === '' || callId.length > maxCallId) {
     return { index, code: 'validation', detail: `litellm_call_id must be a text of 1 to ${maxCallId} characters` };
   }
+  // The database would store another text than this, and the call would not be known again.
+  if (!callId.isWellFormed()) {
+    return { index, code: 'validation', detail: 'litellm_call_id must be well-formed Unicode' };
+  }
   const time = item['startTime'];
   if (typeof time !== 'number' || !(time >= earliest && time <= latest)) {
     return { index, code: 'validation', detail: 'startTime must be a time in epoch seconds' };
@@ -124,6 +147,9 @@ export function parseEvent(
   const account = firstText(item, accountPaths);
   if (account === undefined) return { index, code: 'no-account', detail: 'the item names no account' };
   if (!accountIdPattern.test(account)) return { index, code: 'unknown-account', detail: 'there is no such account' };
+  if (isDeeperThan(item, maxDepth)) {
+    return { index, code: 'validation', detail: `the item is nested deeper than ${maxDepth} levels` };
+  }
   const bodies = bodiesOf(item);
   if (Object.values(bodies).some((body) => Buffer.byteLength(body) > maxBody)) {
     return { index, code: 'validation', detail: 'the item is too large to store' };
@@ -136,17 +162,29 @@ export function parseEvent(
     account,
     callId,
     at: new Date(Math.round(time * 1000)),
-    ...(isText(model) ? { model: model.slice(0, 256) } : {}),
-    ...(user === undefined ? {} : { user: user.slice(0, 256) }),
+    ...(isText(model) ? { model: nameOf(model) } : {}),
+    ...(user === undefined ? {} : { user: nameOf(user) }),
     bodies,
+    consumption: consumptionOf(item['prompt_tokens'], item['completion_tokens'], item['response_cost']),
   };
+}
+
+/** As the database stores it: half a character, sent or left by cutting, is none. */
+function nameOf(text: string): string {
+  return text.slice(0, maxName).toWellFormed();
+}
+
+/** Whether a value from JSON is nested deeper than so many levels. */
+export function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeperThan(inner, levels - 1));
 }
 
 function bodiesOf(item: Fields): Partial<Record<Category, string>> {
   const usage: Record<string, unknown> = {};
   for (const field of usageFields) if (item[field] !== undefined) usage[field] = item[field];
-  const logs: Record<string, unknown> = {};
-  for (const field of Object.keys(item)) if (!notLogs.has(field)) logs[field] = item[field];
+  // Not by assignment: a field may be called `__proto__`.
+  const logs = Object.fromEntries(Object.entries(item).filter(([field]) => !notLogs.has(field)));
   const { messages, response } = item;
   return {
     ...(messages === undefined || messages === null ? {} : { prompts: JSON.stringify(messages) }),

@@ -11,6 +11,7 @@ import { healthRoutes } from './health';
 import { holdRoutes } from './holds';
 import { ingestRoutes } from './ingest';
 import { personRoutes } from './persons';
+import { invoiceRoutes } from './invoices';
 import { policyRoutes } from './policy';
 import { processorRoutes } from './processors';
 import { recordRoutes } from './records';
@@ -18,6 +19,7 @@ import { retainedRoutes } from './retained';
 import { settingsRoutes } from './settings';
 import { timelineRoutes } from './timeline';
 import { transitionRoutes } from './transitions';
+import { usageRoutes } from './usage';
 
 export function allRoutes(workshop: Workshop): Route[] {
   return [
@@ -34,6 +36,8 @@ export function allRoutes(workshop: Workshop): Route[] {
     ...certificateRoutes(workshop),
     ...personRoutes(workshop),
     ...exportRoutes(workshop),
+    ...usageRoutes(workshop),
+    ...invoiceRoutes(workshop),
     ...settingsRoutes(workshop),
     ...keyRoutes(workshop),
     ...processorRoutes(workshop),

@@ -5,7 +5,7 @@ import { route, type Route } from '../route';
 import { ingestSchema, noQuerySchema } from '../schemas';
 import type { Workshop } from '../workshop';
 
-export function ingestRoutes({ store, accountPaths }: Workshop): Route[] {
+export function ingestRoutes({ store, accountPaths, clock }: Workshop): Route[] {
   return [
     route({
       method: 'post',
@@ -20,7 +20,7 @@ export function ingestRoutes({ store, accountPaths }: Workshop): Route[] {
       text: true,
       async handle(call) {
         const items = splitItems(call.body);
-        return { status: 202, body: await ingest(store, items, accountPaths) };
+        return { status: 202, body: await ingest(store, items, accountPaths, clock()) };
       },
     }),
   ];
