@@ -1,5 +1,6 @@
 /** Taking in full batches of LiteLLM's, against `insertMany` of the very documents that are stored in the end. */
-import { categories, ingest, splitItems, type RecordDocument, type Store } from '../src/data';
+import { randomUUID } from 'node:crypto';
+import { categories, ingest, splitItems, type Store } from '../src/data';
 import { liteLlmCall } from '../scripts/support/traffic';
 import { summaryOf, type Figure } from './figures';
 import { byTurns, timed, type Benchmark } from './harness';
@@ -12,8 +13,9 @@ const turns = 7;
 const accounts = Array.from({ length: 20 }, (_, index) => `acct-ingest-${index}`);
 const accountPaths = [['metadata', 'user_api_key_org_id']];
 
-/** The documents of one batch, by collection. */
-type Stored = readonly (readonly [collection: string, documents: RecordDocument[]])[];
+/** The documents of one batch, by collection: records, receipts and what the batch comes to in totals. */
+type Stored = readonly (readonly [collection: string, documents: Stub[]])[];
+type Stub = Readonly<Record<string, unknown>> & { readonly _id: string };
 
 /** A turn's work, for either side: request bodies, their items, and what is stored of them. */
 interface Load {
@@ -84,17 +86,23 @@ async function makeLoad(template: Store): Promise<Load> {
     Array.from({ length: batchSize }, (_, index) => liteLlmCall({ account: accounts[index % accounts.length] ?? '' })),
   );
   const stored: Stored[] = [];
+  const { records, receipts, totals } = template;
+  const collections = [...categories.map((category) => records[category]), receipts, totals].map(({ collection }) => ({
+    name: collection.collectionName,
+    all: template.connection.collection<Stub>(collection.collectionName),
+  }));
   for (const batch of items) {
-    await Promise.all(categories.map((category) => template.records[category].collection.deleteMany({})));
+    for (const { all } of collections) await all.deleteMany({});
     await ingest(template, batch, accountPaths);
-    stored.push(
-      await Promise.all(
-        categories.map(
-          async (category) =>
-            [category, (await template.records[category].find().lean().exec()) as RecordDocument[]] as const,
-        ),
-      ),
-    );
+    const documents: [string, Stub[]][] = [];
+    for (const { name, all } of collections) documents.push([name, await all.find<Stub>({}).toArray()]);
+    // Totals are added to by each batch; here each batch's share is a document of its own.
+    const [, shares = []] = documents.at(-1) ?? [];
+    documents.splice(-1, 1, [
+      totals.collection.collectionName,
+      shares.map((share) => ({ ...share, _id: randomUUID() })),
+    ]);
+    stored.push(documents);
   }
   return { items, bodies: items.map((batch) => JSON.stringify(batch)), stored };
 }
@@ -102,6 +110,6 @@ async function makeLoad(template: Store): Promise<Load> {
 async function insertRaw(store: Store, batch: Stored): Promise<void> {
   const database = store.connection.getClient().db(store.connection.name);
   for (const [collection, documents] of batch) {
-    await database.collection<RecordDocument>(collection).insertMany(documents);
+    await database.collection<Stub>(collection).insertMany(documents);
   }
 }

@@ -47,7 +47,10 @@ describe('with periods of a second', () => {
     };
     await system.send(account, 'close');
     await eventually('the hold is placed', () => Promise.resolve(placed));
-    expect(placed?.receipt?.erased).toEqual({ prompts: 3, completions: 3, logs: 3, usage: 3 });
+    expect(placed?.receipt?.erased).toEqual({
+      ...{ prompts: 3, completions: 3, logs: 3, usage: 3 },
+      ...{ 'usage-totals': 1, receipts: 3 },
+    });
     expect(await system.account(account)).toMatchObject({ state: 'expired', erasing: { halted: true } });
     await system.send(account, 'releaseHold', { holdId: placed?.hold?.id });
     await eventually('the account is erased', () => erased(account));

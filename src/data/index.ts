@@ -17,7 +17,6 @@ export {
   type AccountDocument,
   type AccountDraft,
   type CertificateDocument,
-  type RecordDocument,
   type SettingsDocument,
 } from './documents';
 export { openStore, prepareStore, type Store } from './store';

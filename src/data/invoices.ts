@@ -29,7 +29,10 @@ export interface Invoice extends InvoiceOutline {
 export type NewInvoice = Pick<InvoiceDocument, 'account' | 'number' | 'issuedOn' | 'body'>;
 
 /** What became of it: stored now, there already word for word, or another one bears its number. */
-export type Storing = { readonly outcome: 'stored' | 'known' | 'differs'; readonly invoice: InvoiceOutline };
+export interface Storing {
+  readonly outcome: 'stored' | 'known' | 'differs';
+  readonly invoice: InvoiceOutline;
+}
 
 /**
  * Stores an invoice, inside a transaction of the caller's, who has made sure that the account is not being erased.

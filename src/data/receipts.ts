@@ -17,7 +17,7 @@ export function recordId({ account, callId }: Named): string {
 }
 
 /** What the receipt of a call is stored under. */
-export function receiptId({ account, callId }: Named): string {
+function receiptId({ account, callId }: Named): string {
   return `${account}:${hash('sha256', callId).slice(0, digits)}`;
 }
 

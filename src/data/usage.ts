@@ -55,9 +55,14 @@ export interface Usage {
   readonly cost: number;
 }
 
+function dayAfter(day: string): string {
+  return dayOf(new Date(Date.parse(day) + 24 * 60 * 60 * 1000));
+}
+
 /** An account's usage, by day or by model, in their order. Added up by the database. */
 export async function readUsage(store: Store, account: string, { from, to, by }: UsageQuery): Promise<Usage[]> {
-  const day = { ...(from === undefined ? {} : { $gte: from }), ...(to === undefined ? {} : { $lte: to }) };
+  // Not `$lte`: the embedded database finds nothing between two bounds that are the same.
+  const day = { ...(from === undefined ? {} : { $gte: from }), ...(to === undefined ? {} : { $lt: dayAfter(to) }) };
   const found = await native(store.totals)
     .aggregate<Consumption & { readonly _id: string; readonly requests: number }>([
       { $match: { account, ...(Object.keys(day).length === 0 ? {} : { day }) } },
