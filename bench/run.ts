@@ -10,6 +10,7 @@ import { bundleWorkflows } from '../src/temporal';
 import { searchAttributeTypes } from '../src/workflows';
 import { command } from './command';
 import { erase } from './erase';
+import { exporting } from './export';
 import { meets, tableOf, type Figure } from './figures';
 import type { Benchmark, Ground } from './harness';
 import { ingesting } from './ingest';
@@ -19,7 +20,7 @@ import { writeReport } from './report';
 import { sleeping } from './sleeping';
 import { sweeping } from './sweep';
 
-const benchmarks: readonly Benchmark[] = [reads, erase, ingesting, command, life, sleeping, sweeping];
+const benchmarks: readonly Benchmark[] = [reads, erase, ingesting, command, life, sleeping, sweeping, exporting];
 
 async function main(options: readonly string[]): Promise<void> {
   const names = options.filter((option) => !option.startsWith('--'));

@@ -2,6 +2,10 @@
  * `npm run demo`: one account with real traffic goes through its whole life on real servers, in under two minutes:
  * active, suspended, reinstated, suspended again, expired, erased. Ends by looking for anything that is left of it.
  */
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import mongoose from 'mongoose';
 import { startDevSystem, type DevSystem } from './support/dev-system';
 import { call } from './support/http';
@@ -15,6 +19,16 @@ interface AccountView {
   readonly state: string;
   readonly since: string;
   readonly deadline?: { readonly action: string; readonly at: string };
+}
+
+interface ExportView {
+  readonly id: string;
+  readonly status: string;
+  readonly progress: { readonly done: number; readonly total: number | null };
+  readonly records: number;
+  readonly bytes: number;
+  readonly sha256?: string;
+  readonly expiresAt?: string;
 }
 
 interface Entry {
@@ -96,8 +110,15 @@ async function live(system: DevSystem): Promise<void> {
   const repeated = await ask<{ duplicates: number }>('POST', '/v1/ingest/litellm', calls);
   say(`  the same callback again: ${repeated.duplicates} recognised as duplicates`);
 
+  heading('It downloads everything, and checks it with tar and sha256sum (R14)');
+  const { key } = await ask<{ key: string }>('POST', '/v1/api-keys', { role: 'customer', account });
+  const exported = await download(api, key, (method, path, body) => ask(method, path, body, key));
+
   heading('2. It does not pay: forced suspension, with a grace period (R3, R15)');
   show('suspended', await ask('POST', `/v1/accounts/${account}/suspend`, { reason: 'non_payment' }));
+  const withdrawn = await ask<ExportView>('GET', `/v1/accounts/${account}/exports/${exported}`);
+  const refused = await call<{ code: string }>(api, key, 'GET', `/v1/accounts/${account}/exports/${exported}/file`);
+  say(`  its export: ${withdrawn.status}; downloading it: ${refused.status} ${refused.body.code}`);
   const access = await ask<{ allowed: boolean; code: string }>('GET', `/v1/accounts/${account}/access`);
   say(`  the gateway asks whether to serve it: allowed ${access.allowed} (${access.code})`);
   const late = await ask<{ discarded: number }>(
@@ -161,6 +182,37 @@ async function live(system: DevSystem): Promise<void> {
   } finally {
     await connection.close();
   }
+}
+
+/** Asks for an export, waits for it, fetches it, and looks at it with the tools anybody has. */
+async function download(
+  api: string,
+  key: string,
+  ask: <T>(method: string, path: string, body?: unknown) => Promise<T>,
+): Promise<string> {
+  const path = `/v1/accounts/${account}/exports`;
+  let view = await ask<ExportView>('POST', path, {});
+  for (let shown = ''; view.status === 'running'; view = await ask<ExportView>('GET', `${path}/${view.id}`)) {
+    const progress = `  ${view.status}: ${view.progress.done} of ${view.progress.total ?? '?'} records`;
+    if (progress !== shown) say(progress);
+    shown = progress;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  if (view.status !== 'ready') throw new Error(`the export is ${view.status}`);
+  say(`  ready: ${view.records} records in ${view.bytes} bytes, to be fetched until ${view.expiresAt ?? ''}`);
+  const folder = await mkdtemp(join(tmpdir(), 'ablauf-demo-export-'));
+  try {
+    const file = join(folder, 'export.tar');
+    const response = await fetch(`${api}${path}/${view.id}/file`, { headers: { authorization: `Bearer ${key}` } });
+    await writeFile(file, Buffer.from(await response.arrayBuffer()));
+    for (const line of execFileSync('tar', ['tvf', file], { encoding: 'utf8' }).trimEnd().split('\n')) say(`  ${line}`);
+    const [sum = ''] = execFileSync('sha256sum', [file], { encoding: 'utf8' }).split(' ');
+    if (sum !== view.sha256) throw new Error('the SHA-256 of the download is not that of the export');
+    say(`  SHA-256 as announced: ${sum}`);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  return view.id;
 }
 
 main().catch((error: unknown) => {

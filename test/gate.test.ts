@@ -68,6 +68,12 @@ const allowed: Readonly<Record<string, string>> = {
   'src/api/routes/settings.ts change replaceOne': "the deployment's own settings, which name no account",
   'src/data/conclude.ts concludeErasure findOneAndDelete': 'the gate, in the transaction that leaves the tombstone',
   'src/data/conclude.ts concludeErasure replaceOne': 'the tombstone, under the condition that no hold stands',
+  'src/exports/end.ts removeBytes remove': 'bytes of an export that has ended, through the gate inside of it',
+  'src/exports/end.ts removeBytes $unset': 'that there are bytes, once there are none; no records',
+  'src/exports/end.ts removeLeftArchives remove': 'bytes of an export nobody knows, through the gate inside of it',
+  'src/exports/s3.ts removeBatch DeleteObjectsCommand':
+    "inside the gate's transaction, which holds off any hold until it ends",
+  'src/exports/s3.ts put DeleteObjectCommand': 'an object just put that was refused by its export: it never counted',
   'src/data/gate.ts deleteIn deleteMany': 'the one way',
   'src/data/ingest.ts passGates bulkWrite': 'updates of gates that let records in; removes nothing',
   'src/data/models.ts (module) expireAfterSeconds': 'drafts that never became accounts, and fingerprints of calls',

@@ -4,7 +4,7 @@ import type { TransformOptions } from 'node:stream';
 import { createGzip, type ZlibOptions } from 'node:zlib';
 
 /** Between speed and size: level 6 is a few per cent smaller and takes up to twice the time. */
-const gzipLevel = 4;
+export const gzipLevel = 4;
 /** From when on a part is full: compressed and before. Both bound what is kept in memory. */
 const fullCompressed = 6 * 1024 * 1024;
 const fullPlain = 96 * 1024 * 1024;
