@@ -9,7 +9,7 @@ export const gzipLevel = 4;
 const fullCompressed = 6 * 1024 * 1024;
 const fullPlain = 96 * 1024 * 1024;
 /** What may wait to be compressed. */
-const waitingBytes = 2 * 1024 * 1024;
+const waitingBytes = 1024 * 1024;
 const compression: ZlibOptions & TransformOptions = {
   level: gzipLevel,
   chunkSize: 256 * 1024,

@@ -16,7 +16,7 @@ export interface TimeRange {
 type Position = NonNullable<ExportCursor['after']>;
 
 /** About how many records one question to the server covers. */
-const windowSize = 5000;
+const windowSize = 2000;
 /** The earliest instant there is. */
 const earliest = -8_640_000_000_000_000;
 
