@@ -67,7 +67,8 @@ import {
   type MessageContext,
   type Recorded,
 } from './messages';
-import { currentDetails, recordSummary, waitSummary } from './texts';
+import { processorSummary, processorWorkflowId } from './processor-messages';
+import { currentDetails, recordSummary, retainedSummary, waitSummary } from './texts';
 
 // Answers in milliseconds as a rule. When the database is away, a timer of the server waits, not this worker.
 const { lookUp } = proxyLocalActivities<Activities>({
@@ -640,8 +641,9 @@ class AccountCourse {
     const parentClosePolicy = ParentClosePolicy.ABANDON;
     for (const request of told) {
       await this.#begin(processorWorkflowType, {
-        workflowId: `processor/${region}/${request}`,
+        workflowId: processorWorkflowId({ region, request }),
         args: [{ request, region }],
+        staticSummary: processorSummary({ region, request }),
         parentClosePolicy,
       });
     }
@@ -649,6 +651,8 @@ class AccountCourse {
       await this.#begin(retainedWorkflowType, {
         workflowId: `retained/${region}/${account}`,
         args: [{ account, region }],
+        staticSummary: retainedSummary(account, region),
+        typedSearchAttributes: [{ key: searchAttributes.accountId, value: account }],
         parentClosePolicy,
       });
     }

@@ -10,6 +10,10 @@ export function staticSummary(account: string, region: string): string {
   return `Account ${account} · ${region}`;
 }
 
+export function retainedSummary(account: string, region: string): string {
+  return `What the law keeps of account ${account} · ${region}`;
+}
+
 export function staticDetails(account: string): string {
   return [
     `The course of account \`${account}\`, from its creation to its erasure.`,
