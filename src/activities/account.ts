@@ -33,7 +33,10 @@ const delaying = new Set([
 ]);
 
 /** Recording steps, and erasing. */
-export function accountActivities({ store, settings, guard }: ActivityDependencies) {
+export function accountActivities({ store, settings, guard, archives }: ActivityDependencies) {
+  // What lies in the database is found there.
+  const outside = archives.kind === 'gridfs' ? [] : [{ ...archives, name: `exports in ${archives.kind}` }];
+
   const begin = ({ step, again = false }: ErasureStep) =>
     // The server's own clock: when it handed this attempt out.
     beginErasure(store, step, { temporal: new Date(activityInfo().currentAttemptScheduledTimestampMs), guard, again });
@@ -84,17 +87,18 @@ export function accountActivities({ store, settings, guard }: ActivityDependenci
         alerting(account, async () => {
           await begin(erasure);
           const signal = cancellationSignal();
-          return eraseRecords(store, account, {
-            progress: (done, total, set) => tell({ done, total, set }),
+          const hooks = {
+            progress: (done: number, total: number, set: string) => tell({ done, total, set }),
             checkpoint: () => signal.throwIfAborted(),
-          });
+          };
+          return eraseRecords(store, account, hooks, outside);
         }),
       );
     },
 
     /** Searches for remains and records the erasure; see {@link concludeErasure}. */
     concludeErasure({ step }: ErasureStep): Promise<ConcludedErasure> {
-      return beating(() => alerting(step.account, () => concludeErasure(store, step)));
+      return beating(() => alerting(step.account, () => concludeErasure(store, step, outside)));
     },
   };
 }

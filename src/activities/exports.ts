@@ -1,6 +1,14 @@
 /** What an export's workflow asks of the world. */
 import { cancellationSignal } from '@temporalio/activity';
-import { expireExport, exportStands, failExport, removeBytes, standardLimits, writeExport } from '../exports';
+import {
+  expireExport,
+  exportStands,
+  failExport,
+  removeBytes,
+  removeLeftArchives,
+  standardLimits,
+  writeExport,
+} from '../exports';
 import { beating } from './beating';
 import type { ActivityDependencies } from './dependencies';
 
@@ -8,6 +16,9 @@ import type { ActivityDependencies } from './dependencies';
 export interface ExportRef {
   readonly exportId: string;
 }
+
+/** Few enough for one activity; a sweep asks again. */
+const leftAtOnce = { exports: 200 } as const;
 
 /** Writing archives, and removing them. */
 export function exportActivities({ store, archives, exportLimits = standardLimits }: ActivityDependencies) {
@@ -37,6 +48,11 @@ export function exportActivities({ store, archives, exportLimits = standardLimit
     /** Removes the bytes of an export that has ended, unless a hold keeps them. @returns whether nothing is left */
     removeExportBytes({ exportId }: ExportRef): Promise<boolean> {
       return beating(() => removeBytes(store, archives, exportId));
+    },
+
+    /** Removes what ended exports have left, some at a time. @returns whether there is more */
+    removeLeftArchives(): Promise<boolean> {
+      return beating(async () => (await removeLeftArchives(store, archives, leftAtOnce)).more);
     },
 
     /** Whether an export can still be fetched. */

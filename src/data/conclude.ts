@@ -10,6 +10,7 @@ import {
 } from './certificates';
 import { delaysEnded, recordDelay } from './delays';
 import type { AccountDocument } from './documents';
+import type { OutsideStore } from './erase';
 import { ErasureBlockedError, ErasureIncompleteError } from './errors';
 import { deleteIn } from './gate';
 import { dataSets, type DataSet } from './map';
@@ -41,7 +42,11 @@ const lastSets = Object.fromEntries(
  * @throws {ErasureBlockedError} a hold stands, or the account is not being erased
  * @throws {PlanDeviationError} this process would do something else than the plan in force says
  */
-export async function concludeErasure(store: Store, step: StepRecord): Promise<ConcludedErasure> {
+export async function concludeErasure(
+  store: Store,
+  step: StepRecord,
+  outside: readonly OutsideStore[] = [],
+): Promise<ConcludedErasure> {
   const before = await findAccount(store, step.account);
   if (before !== null && before.seq >= step.seq) return repeat(store, step);
   const { plan } = assertErasing(before, step.account).erasing;
@@ -54,7 +59,7 @@ export async function concludeErasure(store: Store, step: StepRecord): Promise<C
   });
   const gone = await store.transaction((session) => deleteIn(store, session, { ...deletion, only, change }));
   if (gone === undefined) throw new ErasureBlockedError(`account ${step.account} may not be erased as things are`);
-  const search = await searchRemains(store, step.account);
+  const search = await searchRemains(store, step.account, outside);
   if (search.found.length > 0) {
     const places = search.found.map(({ collection, records }) => `${records} in ${collection}`).join(', ');
     const detail = `the search after erasing account ${step.account} found ${places}`;

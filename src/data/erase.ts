@@ -42,6 +42,15 @@ export interface ErasureHooks {
   readonly checkpoint?: () => void;
 }
 
+/** A place outside the database where something of accounts lies, such as the object storage of exports. */
+export interface OutsideStore {
+  readonly name: string;
+  /** Removes everything of an account, through the deletion gate. @returns how much went; nothing where it is closed */
+  removeAll(account: string): Promise<number | undefined>;
+  /** How much there is of an account. */
+  find(account: string): Promise<number>;
+}
+
 /** By what it is judged whether an erasure may begin. */
 export interface Judgement {
   /** Temporal's clock; the database server is asked for its own. */
@@ -131,12 +140,22 @@ function setsOf(plan: RecordedPlan): DataSet[] {
  *
  * @throws {PlanDeviationError} this process would do something else than the plan in force says; nothing was deleted
  */
-export async function eraseRecords(store: Store, account: string, hooks: ErasureHooks = {}): Promise<ErasureResult> {
+export async function eraseRecords(
+  store: Store,
+  account: string,
+  hooks: ErasureHooks = {},
+  outside: readonly OutsideStore[] = [],
+): Promise<ErasureResult> {
   const begun = await findAccount(store, account);
   const plan = begun?.erasing?.plan;
   if (plan === undefined) return { finished: false, erased: {}, held: [] };
   await assertAsPlanned(store, account, plan);
   const held = heldIn(plan);
+  for (const place of outside) {
+    hooks.checkpoint?.();
+    if ((await place.removeAll(account)) === undefined)
+      return { finished: false, erased: await erasedSoFar(store, account), held };
+  }
   for (const set of setsOf(plan)) {
     const finished =
       set.erasure === 'seal'

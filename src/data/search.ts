@@ -1,5 +1,6 @@
 /** Searching the database for what an erasure may have left (R22). */
 import type { mongo } from 'mongoose';
+import type { OutsideStore } from './erase';
 import { dataSets, otherCollections, ownedBy } from './map';
 import type { Store } from './store';
 
@@ -31,8 +32,14 @@ const declaredRemainder = dataSets
  * Searches the database for an account, by a way of its own: it does not walk the plan but asks the server what
  * collections there are. One that nobody declared is read from end to end, for any text that is the account's id or begins
  * with it and a colon. Only the declared remainder is left out.
+ *
+ * @param outside further places, each asked for what it has of the account
  */
-export async function searchRemains(store: Store, account: string): Promise<Search> {
+export async function searchRemains(
+  store: Store,
+  account: string,
+  outside: readonly OutsideStore[] = [],
+): Promise<Search> {
   const database = store.connection.getClient().db(store.connection.name);
   const collections: Searched[] = [];
   const found: Leftover[] = [];
@@ -45,6 +52,11 @@ export async function searchRemains(store: Store, account: string): Promise<Sear
       how === 'raw' ? await countMentions(collection, account) : await countOwned(collection, name, account);
     collections.push({ collection: name, how });
     if (records > 0) found.push({ collection: name, records });
+  }
+  for (const place of outside) {
+    const records = await place.find(account);
+    collections.push({ collection: place.name, how: 'by-account' });
+    if (records > 0) found.push({ collection: place.name, records });
   }
   return { collections, except: declaredRemainder, found };
 }

@@ -16,6 +16,7 @@ import {
   CancellationScope,
   condition,
   currentUpdateInfo,
+  getExternalWorkflowHandle,
   log,
   makeContinueAsNewFunc,
   proxyActivities,
@@ -52,6 +53,7 @@ import {
   type Step,
   type Wake,
 } from '../lifecycle';
+import { exportWorkflowId, withdrawSignal } from './export-messages';
 import { initiallyVisible, searchAttributes, visibleOf, type Visible } from './attributes';
 import {
   createdUpdate,
@@ -452,16 +454,30 @@ class AccountCourse {
   }
 
   async #record(step: Step, context: MessageContext): Promise<Recorded> {
-    const { seq, version, receipt } = await recordStep.executeWithOptions(
-      { summary: recordSummary(this.#seq + 1, step.action) },
-      [this.#stepRecord(step, context)],
-    );
+    const {
+      seq,
+      version,
+      receipt,
+      withdrawn = [],
+    } = await recordStep.executeWithOptions({ summary: recordSummary(this.#seq + 1, step.action) }, [
+      this.#stepRecord(step, context),
+    ]);
     this.#become(step);
+    for (const exportId of withdrawn) this.#withdraw(exportId);
     if (step.action === 'hold.placed') this.#holdsPlaced += 1;
     // What was waited for may have gone, or changed its date.
     if (step.action.startsWith('hold.')) this.#notBefore = 0;
     const hold = step.action === 'hold.placed' ? (step.details['hold'] as Hold) : undefined;
     return { seq, version, ...(hold === undefined ? {} : { hold }), ...(receipt === undefined ? {} : { receipt }) };
+  }
+
+  /** Tells an export that it was withdrawn (R15). Nobody waits for that: its file can no longer be fetched as it is. */
+  #withdraw(exportId: string): void {
+    const { account, region } = this.#input;
+    const handle = getExternalWorkflowHandle(exportWorkflowId(region, account, exportId));
+    handle.signal(withdrawSignal).catch((error: unknown) => {
+      log.info('an export that was withdrawn had ended', { exportId, detail: messageOf(error) });
+    });
   }
 
   #stepRecord({ next, action, details }: Step, { actor, requestId, ifVersion }: MessageContext) {

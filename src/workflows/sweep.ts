@@ -20,12 +20,14 @@ import { readable } from './texts';
 
 // A stretch takes about a minute, longer where it has to count a very large account first. What it has purged is purged:
 // it may be tried again for as long as it takes.
-const { purgeDue, watchErasures } = proxyActivities<Activities>({
+const { purgeDue, removeLeftArchives, watchErasures } = proxyActivities<Activities>({
   startToCloseTimeout: '1 hour',
   heartbeatTimeout: '10 seconds',
   retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '1 minute' },
 });
 
+/** What is left then is for the next sweep. */
+const tidyRounds = 50;
 /** Named in the failure; the log has the rest. */
 const namedFailures = 20;
 
@@ -34,6 +36,7 @@ export async function sweepWorkflow(input: SweepInput): Promise<SweepOutcome> {
   // First, and once: whoever is on call hears of what is late even if there is much to purge.
   const overdue = input.carried?.overdue ?? (await watch());
   const { accounts, records, failed, failures } = await purge(input, overdue);
+  await tidy();
   if (failed > 0) {
     const named = failures.map(({ account, reason }) => `${account} (${reason})`).join(', ');
     throw ApplicationFailure.create({
@@ -48,6 +51,14 @@ export async function sweepWorkflow(input: SweepInput): Promise<SweepOutcome> {
 /** Looks for erasures that are late, and has them called out (R6). @returns how many there are */
 function watch(): Promise<number> {
   return watchErasures.executeWithOptions({ summary: 'Look for erasures that are late' }, []);
+}
+
+/** Removes what ended exports have left: bytes that a hold kept, or that lost their workflow. */
+async function tidy(): Promise<void> {
+  for (let round = 0; round < tidyRounds; round += 1) {
+    const more = await removeLeftArchives.executeWithOptions({ summary: 'Remove what ended exports have left' }, []);
+    if (!more) return;
+  }
 }
 
 async function purge(input: SweepInput, overdue: number): Promise<SweepProgress> {
