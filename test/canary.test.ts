@@ -123,7 +123,10 @@ test('R6, R10, R22: no marker of an erased account is left anywhere but in what 
   const year = new Date(now).getUTCFullYear();
   await system.sleep(Date.UTC(year + 8, 11, 30) - (await system.now()).getTime());
   expect(await scan(texts)).toEqual({ sealedRecords: [markers.invoice] });
-  await system.sleep(4 * day);
+  await system.sleep(Date.UTC(year + 9, 0, 1, 8, 0, 1) - (await system.now()).getTime());
+  await eventually('the invoice is gone', async () =>
+    (await system.account(id)).certificateIds?.length === 2 ? true : undefined,
+  );
   expect(await scan(texts)).toEqual({});
   const last = await system.account(id);
   expect(last.certificateIds).toHaveLength(2);

@@ -24,6 +24,7 @@ import { recordStep, recordStepIn, type StepRecord } from './record-step';
 import { sealSet } from './seal';
 import { findAccount, type Store } from './store';
 import { BatchPacer } from './windows';
+import { withdrawExportsIn } from './withdraw';
 
 /** How an erasure ended: with nothing left to delete that no hold protects, or stopped by a hold with the rest untouched. */
 export interface ErasureResult {
@@ -101,6 +102,9 @@ export async function beginErasure(store: Store, step: StepRecord, judgement: Ju
       const delays = delaysEnded(account, database);
       await recordStepIn(store, session, step, { erasing, ...(delays.length === 0 ? {} : { delays }) });
       await native(store.gates).updateOne({ _id: step.account }, { $set: { open: false } }, { session });
+      // After a voluntary closure its customer may have made new ones.
+      const { actor } = step;
+      await withdrawExportsIn(store, session, { account: step.account, at: database, actor, reason: step.action });
     });
   } catch (error) {
     const reason = delayReason(error, clocks, judgement.again);

@@ -16,6 +16,7 @@ import { deleteIn } from './gate';
 import { categories, type Category } from './map';
 import type { PersonRequestDocument } from './person-requests';
 import { findAccount, type Store } from './store';
+import { withdrawExportsIn } from './withdraw';
 import { BatchPacer, countBy, windowsOf, type Bucket, type Window } from './windows';
 
 /** A request, by what its workflow knows of it. */
@@ -155,6 +156,8 @@ async function recordErased(store: Store, { account, request }: PersonRequest): 
       details: { request, erased: before.erased },
       requestId: before.requestId,
     });
+    // What was exported before holds the person still: it is taken back, and may be made anew without.
+    await withdrawExportsIn(store, session, { account, at: now, actor: bySystem, reason: 'person.erased' });
     return 'erased';
   });
 }
