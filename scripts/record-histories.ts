@@ -10,7 +10,7 @@ import { temporal as proto } from '@temporalio/proto';
 import globalSetup from '../test/helpers/global-setup';
 import globalTeardown from '../test/helpers/global-teardown';
 import { courseSettings, recordedCourses } from '../test/helpers/courses';
-import { startSystem, workflowIdOf } from '../test/helpers/system';
+import { startSystem } from '../test/helpers/system';
 
 const folder = join(__dirname, '..', 'test', 'histories');
 
@@ -37,8 +37,8 @@ async function main(): Promise<void> {
     const system = await startSystem({ settings: courseSettings });
     try {
       for (const course of recordedCourses) {
-        const id = await course.run(system);
-        const history = await system.client.workflow.getHandle(workflowIdOf(system.store.region, id)).fetchHistory();
+        const workflowId = await course.run(system);
+        const history = await system.client.workflow.getHandle(workflowId).fetchHistory();
         await writeFile(
           join(folder, `${course.name}.json`),
           `${JSON.stringify(anonymous(plainOf(history), system.taskQueue), null, 1)}\n`,

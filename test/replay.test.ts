@@ -46,6 +46,8 @@ test.each<[string, string, RegExp, string]>([
     'const { recordStepAnew: recordStep, recordCreation }',
   ],
   ['an activity that is gone', 'held-and-erased', /if \(!ended\.finished \|\| /, 'if (true || '],
+  ['an export that is not told', 'exported-and-closed', /of withdrawn\)/, 'of [])'],
+  ['what the law keeps and nobody waits for', 'sealed-and-erased', /if \(retained\)/, 'if (false)'],
   ['a signal that is not audited', 'written-to-by-hand', /else if \(["']refused["'] in outcome\)/, 'else if (false)'],
 ])('%s would be noticed in %s', async (_change, name, what, instead) => {
   const code = bundle();
