@@ -418,5 +418,5 @@ describe('in processes that die', () => {
     } finally {
       await system.stop();
     }
-  });
+  }, 180_000);
 });

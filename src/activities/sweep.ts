@@ -48,10 +48,14 @@ export function sweepActivities({ store }: Pick<ActivityDependencies, 'store'>) 
             log.error(
               `the clocks disagree: Temporal says ${temporal.toISOString()}, the database ${database.toISOString()}; ` +
                 'the sweep goes by the earlier',
+              { alert: 'clocks-disagree' },
             );
           },
           failed({ account }, error) {
-            log.error(`account ${account} could not be purged: ${messageOf(error)}`);
+            log.error(`account ${account} could not be purged: ${messageOf(error)}`, {
+              alert: 'purge-failed',
+              account,
+            });
           },
         });
         return {

@@ -115,7 +115,10 @@ export function randomAccountId(): string {
 export function quietRuntime(): void {
   try {
     Runtime.install({
-      logger: new DefaultLogger('ERROR'),
+      // Alerts are provoked on purpose; everything else that goes wrong is shown.
+      logger: new DefaultLogger('ERROR', (entry) => {
+        if (entry.meta?.['alert'] === undefined) process.stderr.write(`${JSON.stringify(entry)}\n`);
+      }),
       shutdownSignals: [],
       // Tests provoke what the core warns of; what counts is asserted.
       telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' }) } },
