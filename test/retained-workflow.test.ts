@@ -4,7 +4,14 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { sealSet, statutoryEnd, type Store } from '../src/data';
 import { eventually } from './helpers/eventually';
 import { bury, erasingAccount, invoices, storeInvoices } from './helpers/invoices';
-import { region, startSystem, startTimeSkippingSystem, type System, type SystemOptions } from './helpers/system';
+import {
+  openGuard,
+  region,
+  startSystem,
+  startTimeSkippingSystem,
+  type System,
+  type SystemOptions,
+} from './helpers/system';
 
 const minute = 60 * 1000;
 const hour = 60 * minute;
@@ -47,7 +54,8 @@ describe('with time skipped', () => {
   let now: Date;
 
   async function startSkipping(options: SystemOptions = {}): Promise<System> {
-    system = await startTimeSkippingSystem(options);
+    const { clockTolerance } = openGuard;
+    system = await startTimeSkippingSystem({ ...options, guard: { clockTolerance } });
     now = await system.now();
     return system;
   }

@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import S3rver from 's3rver';
 import type { S3Options } from '../../src/exports';
 
+// The SDK announces, at each start, which Node.js it will want next year.
+process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
+
 export interface ObjectStorage {
   readonly options: S3Options;
   /** Goes away; what it stored stays. */
