@@ -172,6 +172,28 @@ describe('a repeat', () => {
   });
 });
 
+describe('large requests', () => {
+  test('are stored whole, in transactions of a size the database answers', async () => {
+    const id = await account();
+    const calls = Array.from({ length: 24 }, () => liteLlmCall({ account: id, prompt: 'x'.repeat(1_000_000) }));
+    expect(await ingest(store, calls, paths)).toMatchObject({ accepted: 24, rejected: [] });
+    expect(await ingest(store, calls, paths)).toMatchObject({ accepted: 0, duplicates: 24 });
+    expect(await stored(id)).toEqual({ records: 96, receipts: 24, requests: 24 });
+  });
+
+  test('hold items of up to 10 MiB: a larger one is rejected, and its neighbours are stored', async () => {
+    const id = await account();
+    const lengths = [10, 10_400_000, 10_600_000, 13_000_000, 10];
+    const calls = lengths.map((length) => liteLlmCall({ account: id, prompt: 'x'.repeat(length) }));
+    const { accepted, rejected } = await ingest(store, calls, paths);
+    expect(accepted).toBe(3);
+    expect(rejected.map(({ index, code }) => [index, code])).toEqual([
+      [2, 'validation'],
+      [3, 'validation'],
+    ]);
+  });
+});
+
 describe('active-data retention', () => {
   test('R12: with zero days no record is stored, not for a moment', async () => {
     const id = await account({ activeRetentionDays: 0 });

@@ -31,6 +31,11 @@ export interface IngestResult {
 
 /** Items one transaction takes: a full batch of LiteLLM's. */
 const perTransaction = 512;
+/**
+ * Bytes of bodies one transaction takes, or one item. The embedded database never answers a transaction of much more than
+ * 11 MiB, and no other write after it.
+ */
+const bytesPerTransaction = 8 * 1024 * 1024;
 const attempts = 20;
 
 /**
@@ -58,15 +63,31 @@ export async function ingest(
       else if (await clocks.isAhead(event.at)) rejected.push(aheadOfTime(event));
       else events.push(event);
     }
-    if (events.length === 0) continue;
-    const result = await storeEvents(store, events, clocks);
-    accepted += result.accepted;
-    duplicates += result.duplicates;
-    discarded += result.discarded;
-    rejected.push(...result.rejected);
+    for (const some of inTransactions(events)) {
+      const result = await storeEvents(store, some, clocks);
+      accepted += result.accepted;
+      duplicates += result.duplicates;
+      discarded += result.discarded;
+      rejected.push(...result.rejected);
+    }
   }
   rejected.sort((a, b) => a.index - b.index);
   return { accepted, duplicates, discarded, rejected };
+}
+
+/** Splits events, in their order, so that no transaction grows too large. */
+function inTransactions(events: readonly ParsedEvent[]): ParsedEvent[][] {
+  const batches: ParsedEvent[][] = [];
+  let bytes = Infinity;
+  for (const event of events) {
+    if (bytes + event.bytes > bytesPerTransaction) {
+      batches.push([]);
+      bytes = 0;
+    }
+    batches.at(-1)?.push(event);
+    bytes += event.bytes;
+  }
+  return batches;
 }
 
 function aheadOfTime({ index }: ParsedEvent): Rejection {

@@ -15,6 +15,8 @@ export interface ParsedEvent {
   readonly user?: string;
   /** Bodies by category, as JSON text. A category the item says nothing of is absent. */
   readonly bodies: Readonly<Partial<Record<Category, string>>>;
+  /** How long its bodies are together. */
+  readonly bytes: number;
   /** What it adds to the daily totals. */
   readonly consumption: Consumption;
 }
@@ -115,8 +117,8 @@ const notLogs = new Set<string>([...dropped, 'messages', 'response', ...usageFie
 /** An account's id: opaque, and never an e-mail address. */
 export const accountIdPattern = /^[A-Za-z0-9._-]{1,64}$/;
 const maxCallId = 256;
-/** MongoDB takes 16 MiB a document; the rest of a record is small. */
-const maxBody = 15 * 1024 * 1024;
+/** All of an item in bytes: it is stored in one transaction, and the embedded database takes some 11 MiB in one. */
+const maxItem = 10 * 1024 * 1024;
 /** Far more than any request has; what is deeper could be stored, but not written out again. */
 export const maxDepth = 500;
 const maxName = 256;
@@ -151,7 +153,8 @@ export function parseEvent(
     return { index, code: 'validation', detail: `the item is nested deeper than ${maxDepth} levels` };
   }
   const bodies = bodiesOf(item);
-  if (Object.values(bodies).some((body) => Buffer.byteLength(body) > maxBody)) {
+  const bytes = Object.values(bodies).reduce((sum, body) => sum + Buffer.byteLength(body), 0);
+  if (bytes > maxItem) {
     return { index, code: 'validation', detail: 'the item is too large to store' };
   }
   const model = item['model_group'] ?? item['model'];
@@ -165,6 +168,7 @@ export function parseEvent(
     ...(isText(model) ? { model: nameOf(model) } : {}),
     ...(user === undefined ? {} : { user: nameOf(user) }),
     bodies,
+    bytes,
     consumption: consumptionOf(item['prompt_tokens'], item['completion_tokens'], item['response_cost']),
   };
 }
