@@ -16,7 +16,7 @@ import { delaysEnded, recordDelay } from './delays';
 import type { AccountDocument, DelayReason, ErasureProgress, RecordedPlan } from './documents';
 import { ClocksDisagreeError, ErasureBlockedError, ErasureHeldBackError } from './errors';
 import { deleteThroughGate, type Deletion } from './gate';
-import { admit, assertDue, type GuardSettings } from './guard';
+import { admit, assertDue, assertLetGo, type Clocks, type GuardSettings } from './guard';
 import { dataSets, type DataSet } from './map';
 import { assertAsPlanned, countOf, heldIn, planFor, recorded } from './plan';
 import { activeProcessorNames } from './processors';
@@ -80,14 +80,15 @@ export async function beginErasure(store: Store, step: StepRecord, judgement: Ju
   const database = await store.databaseTime();
   const clocks = { temporal: judgement.temporal, database };
   const names = await activeProcessorNames(store);
-  const left = known === null ? 0 : await countErasable(store, known, names);
   try {
+    // Asked again inside the transaction; before it, because an account that waits for years is not counted every hour.
+    if (known !== null) assertMayBegin(known, clocks, judgement.guard);
+    const left = known === null ? 0 : await countErasable(store, known, names);
     await store.transaction(async (session) => {
       const account = await findAccount(store, step.account, session);
       if (account === null) throw new ErasureBlockedError(`there is no account ${step.account}`);
       if (account.seq < step.seq) {
-        assertErasable(account);
-        assertDue(account, clocks, judgement.guard);
+        assertMayBegin(account, clocks, judgement.guard);
         // What had begun goes on: it was counted then.
         if (account.erasing === undefined) await admit(store, session, account, judgement.guard, database);
       }
@@ -113,15 +114,17 @@ export async function beginErasure(store: Store, step: StepRecord, judgement: Ju
   }
 }
 
-function delayReason(
-  error: unknown,
-  { temporal, database }: { readonly temporal: Date; readonly database: Date },
-  again: boolean,
-): DelayReason | undefined {
+function delayReason(error: unknown, { temporal, database }: Clocks, again: boolean): DelayReason | undefined {
   if (error instanceof ErasureHeldBackError) return 'held-back';
   // A worker that was away finds a question of an hour ago: asked anew, the clocks agree.
   if (error instanceof ClocksDisagreeError && (again || database < temporal)) return 'clocks-disagree';
   return undefined;
+}
+
+function assertMayBegin(account: AccountDocument, clocks: Clocks, guard: GuardSettings): void {
+  assertErasable(account);
+  assertDue(account, clocks, guard);
+  assertLetGo(account);
 }
 
 function assertErasable(account: AccountDocument): void {

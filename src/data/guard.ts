@@ -100,18 +100,22 @@ export async function admit(
   const admitted = guard?.admitted ?? {};
   const begun = countRecent(admitted, now);
   const limit = await limitOf(store, settings, begun);
-  if (account.heldBack !== undefined && account.heldBack.releasedAt === undefined)
-    throw heldBack(account, begun, limit);
-  if (account.heldBack === undefined && begun >= limit) throw heldBack(account, begun, limit);
+  if (account.heldBack === undefined && begun >= limit) {
+    throw new ErasureHeldBackError(
+      `${begun} erasures began within a day and ${limit} may: account ${account._id} waits for an administrator`,
+    );
+  }
   const recent = Object.fromEntries(Object.entries(admitted).filter(([at]) => isRecent(at, now)));
   const current = String(Math.floor(now.getTime() / hour));
   recent[current] = (recent[current] ?? 0) + 1;
   await guardOf(store).updateOne({ _id: guardId }, { $set: { admitted: recent } }, { session });
 }
 
-function heldBack({ _id }: AccountDocument, begun: number, limit: number): ErasureHeldBackError {
-  return new ErasureHeldBackError(
-    `${begun} erasures began within a day and ${limit} may: account ${_id} waits for an administrator`,
+/** @throws {ErasureHeldBackError} the breaker keeps the account back, and nobody has let it go */
+export function assertLetGo({ _id, heldBack }: AccountDocument): void {
+  if (heldBack === undefined || heldBack.releasedAt !== undefined) return;
+  throw new ErasureHeldBackError(
+    `account ${_id} has waited for an administrator since ${heldBack.since.toISOString()}: too many erasures fell due`,
   );
 }
 
