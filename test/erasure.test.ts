@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { liteLlmCall } from '../scripts/support/traffic';
-import { ingest, settingsId } from '../src/data';
+import { categories, ingest, settingsId } from '../src/data';
 import { eventually } from './helpers/eventually';
 import { startSystem, type System } from './helpers/system';
 
@@ -63,6 +63,36 @@ describe('with periods of a second', () => {
       'account.erasure-started',
       'account.erased',
     ]);
+  });
+
+  test('R9: of a hold and an erasure at the same moment one comes first: all is protected, or all counted as gone', async () => {
+    const each = 4;
+    const ids = await Promise.all(Array.from({ length: 8 }, () => system.createAccount()));
+    for (const account of ids) {
+      const calls = Array.from({ length: each }, () => liteLlmCall({ account, at: Date.now() - 60_000 }));
+      expect((await ingest(system.store, calls, accountPaths)).accepted).toBe(each);
+    }
+    await Promise.all(ids.map((id) => system.send(id, 'close')));
+    const answers = await Promise.all(
+      ids.map(async (id, index) => {
+        await system.sleep(850 + index * 60);
+        return system.send(id, 'placeHold', { reason: 'lawsuit' }).catch((error: unknown) => error);
+      }),
+    );
+    for (const [index, id] of ids.entries()) {
+      const answer = answers[index];
+      if (answer instanceof Error) await eventually('the erasure that came first is complete', () => erased(id));
+      const counts = await Promise.all(
+        categories.map(async (set) => [set, await system.store.records[set].countDocuments({ account: id })] as const),
+      );
+      if (answer instanceof Error) {
+        for (const [, left] of counts) expect(left).toBe(0);
+        continue;
+      }
+      expect((await system.account(id)).state).toBe('expired');
+      const { receipt } = answer as { receipt?: { erased: Record<string, number> } };
+      for (const [set, left] of counts) expect([set, left + (receipt?.erased[set] ?? 0)]).toEqual([set, each]);
+    }
   });
 
   test('R6: an account is erased whatever its id, also one that names something of ours', async () => {
