@@ -6,9 +6,11 @@ import {
   countHeldBack,
   guardState,
   recordDelay,
+  recordStep,
   releaseHeldBack,
   watchOverdue,
   type AccountDocument,
+  type StepRecord,
   type Store,
 } from '../src/data';
 import { startApi } from './helpers/api';
@@ -190,10 +192,78 @@ describe('what is late', () => {
     ]);
   });
 
+  const hold = { id: randomUUID(), reason: 'lawsuit', placedAt: new Date().toISOString(), placedBy: 'me' };
+
   test('R9: what a hold protects is not late', async () => {
-    const hold = { id: randomUUID(), reason: 'lawsuit', placedAt: new Date().toISOString(), placedBy: 'me' };
     await addDueAccount(store, { closedDaysAgo: 90, holds: [hold] });
     expect(await watchOverdue(store, new Date(), () => undefined)).toBe(0);
+  });
+
+  test('R6: what a hold on chosen data sets leaves to erasure is late', async () => {
+    const account = await addDueAccount(store, { closedDaysAgo: 90, holds: [{ ...hold, datasets: ['logs'] }] });
+    expect(await watchOverdue(store, new Date(), () => undefined)).toBe(1);
+    const spared = { 'lifecycle.spared': ['logs'] };
+    await store.accounts.collection.updateOne({ _id: account._id as never }, { $set: spared });
+    expect(await watchOverdue(store, new Date(), () => undefined)).toBe(0);
+  });
+
+  test('R6: remains that are found again and again are one delay, called out every day', async () => {
+    const account = await addDueAccount(store);
+    const due = account.deadline?.at.getTime() ?? 0;
+    const now = Date.now();
+    await recordDelay(store, account._id, 'remains-found', 'three of them', new Date(now));
+    await recordDelay(store, account._id, 'clocks-disagree', 'by a year', new Date(now));
+    const temporal = await store.databaseTime();
+    await beginErasure(store, beginningOf(account, temporal), { ...judgement, temporal });
+    await recordDelay(store, account._id, 'remains-found', 'three of them', new Date(now + 3_600_000));
+    const { delays = [] } = await reread(account._id);
+    expect(delays.map(({ reason, until }) => [reason, until === undefined])).toEqual([
+      ['remains-found', true],
+      ['clocks-disagree', false],
+    ]);
+    const told: boolean[] = [];
+    await watchOverdue(store, new Date(Math.max(due + 3 * day, now + day)), ({ escalated }) => told.push(escalated));
+    expect(told).toEqual([true]);
+  });
+
+  async function record(account: AccountDocument, step: Pick<StepRecord, 'action' | 'lifecycle'>): Promise<void> {
+    await recordStep(store, { ...beginningOf(account, new Date()), ...step });
+  }
+
+  test('R8: an account that is reopened takes nothing of it along to its next closure', async () => {
+    const account = await addDueAccount(store);
+    await recordDelay(store, account._id, 'held-back', 'too many', new Date());
+    const lifecycle = {
+      state: 'active',
+      since: new Date().toISOString(),
+      causes: [],
+      overrides: {},
+      holds: [],
+    } as const;
+    await record(account, { action: 'account.reopened', lifecycle });
+    const reopened = await reread(account._id);
+    expect(reopened.heldBack).toBeUndefined();
+    expect(reopened.delays).toBeUndefined();
+  });
+
+  test('R9: ends when a hold protects what was late; the breaker still keeps it', async () => {
+    const account = await addDueAccount(store);
+    await recordDelay(store, account._id, 'held-back', 'too many', new Date());
+    await record(account, { action: 'hold.placed', lifecycle: { ...account.lifecycle, holds: [hold] } });
+    const held = await reread(account._id);
+    expect(held.delays).toMatchObject([{ reason: 'held-back', until: expect.any(Date) }]);
+    expect(held.heldBack?.releasedAt).toBeUndefined();
+    expect(held.heldBack).toBeDefined();
+  });
+
+  test('R6: what an administrator let go is not kept back by a word that comes late', async () => {
+    const account = await addDueAccount(store);
+    const at = new Date();
+    await recordDelay(store, account._id, 'held-back', 'too many', at);
+    await store.transaction((session) => releaseHeldBack(store, session, [account._id], admin, at));
+    await store.accounts.collection.updateOne({ _id: account._id as never }, { $set: { 'delays.0.until': at } });
+    await recordDelay(store, account._id, 'held-back', 'too many', at);
+    expect((await reread(account._id)).heldBack).toMatchObject({ releasedAt: at });
   });
 });
 

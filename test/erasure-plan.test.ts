@@ -178,7 +178,9 @@ describe('carrying it out', () => {
     expect((await eraseRecords(store, account._id)).finished).toBe(true);
     const before = await store.accounts.findById(account._id).lean<AccountDocument>().exec();
     if (before === null) throw new Error('it is gone');
-    const at = await store.databaseTime();
+    const asked = await store.databaseTime();
+    // It was asked for long ago: the storage was away, say.
+    const at = new Date(asked.getTime() - 86_400_000);
     const step = {
       ...beginningOf(before, at),
       action: 'account.erased',
@@ -194,11 +196,19 @@ describe('carrying it out', () => {
     expect(certificate.status).toBe(200);
     expect(certificate.text).not.toContain(account._id);
     expect(certificate.body).toMatchObject({ planHash: plan.hash, search: { found: 0 } });
+    const { search, account: certified } = certificate.body as {
+      search: { at: string };
+      account: { erasedAt: string };
+    };
+    expect(Date.parse(search.at)).toBeGreaterThanOrEqual(asked.getTime());
+    expect(Date.parse(certified.erasedAt)).toBeGreaterThanOrEqual(asked.getTime());
+    const entries = await store.audit.entries.countDocuments({ account: account._id });
     const sets = certificate.body['sets'] as { dataset: string }[];
     expect(sets).toEqual(
       expect.arrayContaining([
         expect.objectContaining({ dataset: 'prompts', found: 4, erased: 4, left: 0, rule: 'R6' }),
         expect.objectContaining({ dataset: 'invoices', found: 1, erased: 0, left: 1, rule: 'R10' }),
+        expect.objectContaining({ dataset: 'audit', found: entries, erased: 0, left: entries, rule: 'R20' }),
       ]),
     );
   });

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { liteLlmCall } from '../scripts/support/traffic';
 import { categories, ingest, settingsId } from '../src/data';
+import { openGridFsArchives } from '../src/exports';
 import { eventually } from './helpers/eventually';
 import { startSystem, type System } from './helpers/system';
 
@@ -101,6 +102,37 @@ describe('with periods of a second', () => {
       await system.createAccount({ id });
       await system.send(id, 'close');
       await eventually(`${id} is erased`, () => erased(id));
+    }
+  });
+});
+
+describe('while the storage of exports is away', () => {
+  test('R9: an erasure waits for it to be searched, and a hold does not wait with it', async () => {
+    let asked = 0;
+    const away = () => {
+      asked += 1;
+      return Promise.reject(new Error('the storage is away'));
+    };
+    const system = await startSystem({
+      settings: { gracePeriod: 'PT1S', expiryPeriod: 'PT1S', notice: 'PT0S', minPeriod: 'PT1S' },
+      archives: (store) => ({
+        ...openGridFsArchives(store),
+        kind: 's3',
+        removeAll: () => Promise.resolve(0),
+        find: away,
+      }),
+    });
+    try {
+      const account = await system.createAccount();
+      await system.send(account, 'close');
+      await eventually('the search has failed', () => Promise.resolve(asked > 1 ? true : undefined));
+      const placed = await eventually('the hold is placed', () =>
+        system.send(account, 'placeHold', { reason: 'case 4711' }),
+      );
+      expect(placed.hold).toBeDefined();
+      expect(await system.account(account)).toMatchObject({ state: 'expired', lifecycle: { holds: [placed.hold] } });
+    } finally {
+      await system.stop();
     }
   });
 });

@@ -453,6 +453,15 @@ describe('deadlines', () => {
     expect(nextWake('acct-1', both)).toMatchObject({ for: 'endGracePeriod' });
     expect(nextWake('acct-1', active)).toBeUndefined();
   });
+
+  test('R9: the end of a hold is not put off by an erasure that is due and has to wait', () => {
+    const until = plus(start, 'P31D');
+    const chosen = take(expired, command('placeHold', { reason: 'audit', datasets: ['logs'], until }), start);
+    expect(nextWake('acct-1', chosen)).toMatchObject({ for: 'beginErasure' });
+    const notBefore = Date.parse(plus(until, 'PT1H'));
+    expect(nextWake('acct-1', chosen, notBefore)).toEqual({ for: 'endHold', at: until, holdId: chosen.holds[0]?.id });
+    expect(nextWake('acct-1', expired, notBefore)).toEqual({ for: 'beginErasure', at: toInstant(notBefore) });
+  });
 });
 
 describe('policy', () => {

@@ -271,6 +271,27 @@ describe('what the law lets go', () => {
     expect(await nextLapse(store, 'nobody')).toBeUndefined();
   });
 
+  test('R10: what went without a certificate, because of a crash, comes first and gets one', async () => {
+    const account = await buried();
+    const judged = { temporal: first, tolerance };
+    let gone = 0;
+    const hooks = {
+      progress: (erased: number) => {
+        gone = erased;
+      },
+      checkpoint: () => {
+        if (gone === 251) throw new Error('the worker dies');
+      },
+    };
+    await expect(eraseLapsed(at(first), account, first, judged, hooks)).rejects.toThrow('the worker dies');
+    expect(await whereabouts(account)).toEqual({ open: 0, sealed: 1 });
+    expect(await nextLapse(store, account)).toEqual(first);
+    const early = await eraseLapsed(at(second), account, second, { temporal: second, tolerance });
+    expect(early).toEqual({ outcome: 'nothing' });
+    expect(await eraseLapsed(at(second), account, first, judged)).toMatchObject({ outcome: 'erased', records: 251 });
+    expect(await nextLapse(store, account)).toEqual(second);
+  });
+
   test('R10: goes once its date has passed, date by date, each with a certificate of its own', async () => {
     const account = await buried();
     const one = await eraseLapsed(at(first), account, first, { temporal: first, tolerance });

@@ -98,7 +98,11 @@ export function accountActivities({ store, settings, guard, archives }: Activity
 
     /** Searches for remains and records the erasure; see {@link concludeErasure}. */
     concludeErasure({ step }: ErasureStep): Promise<ConcludedErasure> {
-      return beating(() => alerting(step.account, () => concludeErasure(store, step, outside)));
+      return beating(() => {
+        const signal = cancellationSignal();
+        const hooks = { checkpoint: () => signal.throwIfAborted() };
+        return alerting(step.account, () => concludeErasure(store, step, outside, hooks));
+      });
     },
   };
 }

@@ -1,4 +1,5 @@
 /** Proving that an erasure left nothing, and turning the account into its tombstone (R6, R8, R22). */
+import type { ClientSession } from 'mongoose';
 import { native } from '../database';
 import { deadlineOf } from '../lifecycle';
 import {
@@ -10,10 +11,10 @@ import {
 } from './certificates';
 import { delaysEnded, recordDelay } from './delays';
 import type { AccountDocument } from './documents';
-import type { OutsideStore } from './erase';
+import type { ErasureHooks, OutsideStore } from './erase';
 import { ErasureBlockedError, ErasureIncompleteError } from './errors';
 import { deleteIn } from './gate';
-import { dataSets, type DataSet } from './map';
+import { dataSets, ownedBy, type DataSet } from './map';
 import { assertAsPlanned } from './plan';
 import { createProcessorRequests, processorRequestsOf } from './processors';
 import { appendEntry, repeated, type RecordedStep, type StepRecord } from './record-step';
@@ -46,6 +47,7 @@ export async function concludeErasure(
   store: Store,
   step: StepRecord,
   outside: readonly OutsideStore[] = [],
+  { checkpoint }: Pick<ErasureHooks, 'checkpoint'> = {},
 ): Promise<ConcludedErasure> {
   const before = await findAccount(store, step.account);
   if (before !== null && before.seq >= step.seq) return repeat(store, step);
@@ -59,7 +61,8 @@ export async function concludeErasure(
   });
   const gone = await store.transaction((session) => deleteIn(store, session, { ...deletion, only, change }));
   if (gone === undefined) throw new ErasureBlockedError(`account ${step.account} may not be erased as things are`);
-  const search = await searchRemains(store, step.account, outside);
+  const search = await searchRemains(store, step.account, outside, checkpoint);
+  const searchedAt = await store.databaseTime();
   if (search.found.length > 0) {
     const places = search.found.map(({ collection, records }) => `${records} in ${collection}`).join(', ');
     const detail = `the search after erasing account ${step.account} found ${places}`;
@@ -69,20 +72,14 @@ export async function concludeErasure(
   return store.transaction(async (session): Promise<ConcludedErasure> => {
     const account = await findAccount(store, step.account, session);
     const erasing = assertErasing(account, step.account);
+    // Something was recorded since this was asked for: what was searched then says nothing of now.
+    if (erasing.seq !== step.seq - 1) throw new ErasureBlockedError(`account ${step.account} has changed since`);
     const at = new Date(step.at);
     const gate = await native(store.gates).findOneAndDelete({ _id: step.account }, { session });
     const retained = await retainedOf(store, step.account, session);
     const late = { discarded: gate?.discarded ?? 0, refused: gate?.refused ?? 0 };
     const certificate = newCertificateId();
     const told = await createProcessorRequests(store, session, { account: step.account, certificate, at });
-    const content = contentOf(store, erasing, { at, late, retained, search, told });
-    await issueCertificate(store, session, {
-      id: certificate,
-      account: step.account,
-      kind: 'erasure',
-      issuedAt: at,
-      content,
-    });
     const version = erasing.version + 1;
     const tombstone: AccountDocument = {
       _id: step.account,
@@ -115,8 +112,33 @@ export async function concludeErasure(
         told: told.length,
       },
     });
+    // The entry just written is among what is kept.
+    const kept = await keptOf(store, session, step.account);
+    const content = contentOf(store, erasing, { at: searchedAt, late, retained, search, told, kept });
+    await issueCertificate(store, session, {
+      id: certificate,
+      account: step.account,
+      kind: 'erasure',
+      issuedAt: searchedAt,
+      content,
+    });
     return { seq: step.seq, version, told: told.map(({ request }) => request), retained: retained.length > 0 };
   });
+}
+
+/** How much is kept of an account on purpose; what the law keeps is told apart, under the data set it comes from. */
+async function keptOf(
+  store: Store,
+  session: ClientSession,
+  account: string,
+): Promise<Readonly<Record<string, number>>> {
+  const kept: Record<string, number> = {};
+  for (const set of dataSets) {
+    if (set.erasure !== 'keep' || set.name === 'sealed') continue;
+    const collection = store.connection.collection(set.collection);
+    kept[set.name] = await collection.countDocuments(ownedBy(account, set), { session });
+  }
+  return kept;
 }
 
 /** The same answer again, from what is on record. */
@@ -143,15 +165,22 @@ function assertErasing(account: AccountDocument | null, id: string): Erasing {
 }
 
 interface Findings {
+  /** When it was searched and found to be erased: later than it was asked for, perhaps by days. */
   readonly at: Date;
   readonly late: ErasureCertificate['late'];
   readonly retained: readonly Retained[];
   readonly search: Search;
   readonly told: ErasureCertificate['processors'];
+  /** By data set. */
+  readonly kept: Readonly<Record<string, number>>;
 }
 
 /** What the certificate says: each data set of the plan, what became of it, and why anything is left. */
-function contentOf(store: Store, account: Erasing, { at, late, retained, search, told }: Findings): ErasureCertificate {
+function contentOf(
+  store: Store,
+  account: Erasing,
+  { at, late, retained, search, told, kept }: Findings,
+): ErasureCertificate {
   const { erasing, lifecycle } = account;
   return {
     version: 1,
@@ -164,7 +193,7 @@ function contentOf(store: Store, account: Erasing, { at, late, retained, search,
       erasedAt: at.toISOString(),
     },
     planHash: erasing.plan.hash,
-    sets: dataSets.map((set) => setOf(set, erasing, retained)),
+    sets: dataSets.map((set) => setOf(set, erasing, retained, kept[set.name] ?? 0)),
     retained,
     late,
     delays: delaysEnded(account, at).map(({ reason, since, until = at }) => ({
@@ -177,16 +206,21 @@ function contentOf(store: Store, account: Erasing, { at, late, retained, search,
   };
 }
 
-function setOf(set: DataSet, { sets, plan }: Erasing['erasing'], retained: readonly Retained[]): ErasedSet {
+function setOf(
+  set: DataSet,
+  { sets, plan }: Erasing['erasing'],
+  retained: readonly Retained[],
+  keptOnPurpose: number,
+): ErasedSet {
   const rule = plan.steps.find(({ dataset }) => dataset === set.name)?.rule ?? 'R6';
   const went = sets[set.name] ?? 0;
   const kept = retained.filter(({ dataset }) => dataset === set.name);
   const left = kept.reduce((sum, { records }) => sum + records, 0);
   return {
     dataset: set.name,
-    found: went,
+    found: went + keptOnPurpose,
     erased: went - left,
-    left,
+    left: left + keptOnPurpose,
     rule,
     ...(left === 0 ? {} : { reason: kept.map(({ law }) => law).join('; '), until: lastOf(kept).toISOString() }),
     ...(set.reason === undefined ? {} : { reason: set.reason }),

@@ -4,7 +4,7 @@
  */
 import type { ClientSession } from 'mongoose';
 import { native } from '../database';
-import type { Actor } from '../lifecycle';
+import { isErasable, type Actor } from '../lifecycle';
 import type { AccountDocument, Delay, DelayReason } from './documents';
 import { findAccount, type Store } from './store';
 
@@ -29,7 +29,8 @@ export async function recordDelay(
       return false;
     }
     const delays = [...(found.delays ?? []), { reason, detail, since: at, alertedAt: at }].slice(-mostDelays);
-    const heldBack = reason === 'held-back' ? { heldBack: { since: at } } : {};
+    // One that was let go meanwhile stays so.
+    const heldBack = reason === 'held-back' ? { heldBack: found.heldBack ?? { since: at } } : {};
     await native(store.accounts).updateOne({ _id: account }, { $set: { delays, ...heldBack } }, { session });
     await audit(store, session, account, 'account.erasure-delayed', at, { reason, detail });
     return true;
@@ -42,6 +43,14 @@ const mostDelays = 100;
 /** The account's delays, all of them at an end. */
 export function delaysEnded(account: Pick<AccountDocument, 'delays'>, at: Date): Delay[] {
   return (account.delays ?? []).map((delay) => (isOpen(delay) ? { ...delay, until: at } : delay));
+}
+
+/** The account's delays when its erasure begins, or begins anew: what it left last time may be left again. */
+export function delaysAtBeginning(account: Pick<AccountDocument, 'delays'>, at: Date): Delay[] {
+  const ended = delaysEnded(account, at);
+  return (account.delays ?? []).map((delay, index) =>
+    delay.reason === 'remains-found' ? delay : (ended[index] ?? delay),
+  );
 }
 
 function isOpen(delay: Delay): boolean {
@@ -79,8 +88,8 @@ export async function watchOverdue(store: Store, now: Date, tell: (overdue: Over
     { sort: { 'deadline.at': 1, _id: 1 }, batchSize: 100 },
   );
   for await (const account of due) {
-    // What holds protect is not late (R9).
-    if (account.lifecycle.holds.length > 0) continue;
+    // What holds protect is not late (R9); what they leave to erasure is.
+    if (!isErasable(account.lifecycle)) continue;
     late += 1;
     const overdue = await callOut(store, account._id, now);
     if (overdue !== undefined) tell(overdue);
@@ -92,7 +101,7 @@ async function callOut(store: Store, id: string, now: Date): Promise<Overdue | u
   return store.transaction(async (session) => {
     const account = await findAccount(store, id, session);
     const due = account?.deadline?.at;
-    if (account?.state !== 'expired' || due === undefined || account.lifecycle.holds.length > 0) return undefined;
+    if (account?.state !== 'expired' || due === undefined || !isErasable(account.lifecycle)) return undefined;
     const known = account.delays ?? [];
     const delays = known.some(isOpen)
       ? known

@@ -12,7 +12,7 @@
 import { native } from '../database';
 import { heldBy } from '../lifecycle';
 import { cutsOf } from './cuts';
-import { delaysEnded, recordDelay } from './delays';
+import { delaysAtBeginning, recordDelay } from './delays';
 import type { AccountDocument, DelayReason, ErasureProgress, RecordedPlan } from './documents';
 import { ClocksDisagreeError, ErasureBlockedError, ErasureHeldBackError } from './errors';
 import { deleteThroughGate, type Deletion } from './gate';
@@ -100,7 +100,7 @@ export async function beginErasure(store: Store, step: StepRecord, judgement: Ju
         sets: account.erasing?.sets ?? {},
         plan: recorded(planFor(heldBy(account.lifecycle.holds), names)),
       };
-      const delays = delaysEnded(account, database);
+      const delays = delaysAtBeginning(account, database);
       await recordStepIn(store, session, step, { erasing, ...(delays.length === 0 ? {} : { delays }) });
       await native(store.gates).updateOne({ _id: step.account }, { $set: { open: false } }, { session });
       // After a voluntary closure its customer may have made new ones.

@@ -11,6 +11,8 @@ import type { ClientSession } from 'mongoose';
 import {
   deadlineOf,
   heldBy,
+  isDue,
+  isErasable,
   type Actor,
   type Details,
   type Instant,
@@ -26,6 +28,7 @@ import {
   WrongRegionError,
 } from './errors';
 import type { AccountDocument, ErasureProgress, Inactivity } from './documents';
+import { delaysEnded } from './delays';
 import { reportPurge } from './purge-tally';
 import { findAccount, type Store } from './store';
 import { withdrawExportsIn, withdrawnAt } from './withdraw';
@@ -104,7 +107,7 @@ export async function recordStepIn(
       erasing,
       purging: undefined,
       ...formerlyAfter(before, step),
-      ...(extra.delays === undefined ? {} : { delays: extra.delays }),
+      ...(extra.delays === undefined ? delaysAfter(before, step) : { delays: extra.delays }),
     }),
     { session },
   );
@@ -222,6 +225,21 @@ export async function repeated(
 /** A hold ends the erasure that runs, even if it is released again before that notices (R9). */
 function erasingAfter({ erasing }: AccountDocument, { action }: StepRecord): ErasureProgress | undefined {
   return erasing !== undefined && action === 'hold.placed' ? { ...erasing, halted: true } : erasing;
+}
+
+/**
+ * What the account remembers of an erasure that was late, once nothing is due any more: a hold or a later date ends the
+ * delay, and a new closure begins without those of the one before, and without what the breaker said of it.
+ */
+function delaysAfter(
+  before: AccountDocument,
+  { lifecycle, at }: StepRecord,
+): Partial<Record<'delays' | 'heldBack', unknown>> {
+  if (before.delays === undefined && before.heldBack === undefined) return {};
+  if (lifecycle.state !== 'expired') return { delays: undefined, heldBack: undefined };
+  const deadline = deadlineOf(lifecycle);
+  if (deadline !== undefined && isDue(deadline.at, at) && isErasable(lifecycle)) return {};
+  return before.delays === undefined ? {} : { delays: delaysEnded(before, new Date(at)) };
 }
 
 /** R9: what corrections replaced is kept while a hold on the whole account stands, and no longer. */

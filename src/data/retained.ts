@@ -50,8 +50,16 @@ async function groupsOf(
   }));
 }
 
-/** When the next of what the law keeps of an account goes; `undefined` where nothing is kept any more. */
+/**
+ * When the next of what the law keeps of an account goes; `undefined` where nothing is kept any more. What has begun to go
+ * comes first, even if nothing of it is left: its certificate is to be issued still.
+ */
 export async function nextLapse(store: Store, account: string, session?: ClientSession): Promise<Date | undefined> {
+  const begun = await native(store.accounts).findOne<Pick<AccountDocument, 'lapsing'>>(
+    { _id: account },
+    { projection: { lapsing: 1 }, ...(session === undefined ? {} : { session }) },
+  );
+  if (begun?.lapsing !== undefined) return begun.lapsing.until;
   const [first] = await native(store.sealed)
     .find(
       { account },
@@ -134,6 +142,8 @@ async function begin(
     if (tombstone?.state !== 'erased') return { outcome: 'not-erased' };
     // What began was judged then.
     if (tombstone.lapsing?.until.getTime() === until.getTime()) return tombstone.lapsing;
+    // One date after the other: what began is concluded first.
+    if (tombstone.lapsing !== undefined) return nothing;
     const found = await groupsOf(store, { account, until }, session);
     if (found.length === 0) return nothing;
     if (Math.abs(temporal.getTime() - database.getTime()) > tolerance) {

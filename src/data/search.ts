@@ -34,11 +34,13 @@ const declaredRemainder = dataSets
  * with it and a colon. Only the declared remainder is left out.
  *
  * @param outside further places, each asked for what it has of the account
+ * @param checkpoint throws to stop between two places
  */
 export async function searchRemains(
   store: Store,
   account: string,
   outside: readonly OutsideStore[] = [],
+  checkpoint: () => void = () => undefined,
 ): Promise<Search> {
   const database = store.connection.getClient().db(store.connection.name);
   const collections: Searched[] = [];
@@ -46,6 +48,7 @@ export async function searchRemains(
   const names = (await database.listCollections({}, { nameOnly: true }).toArray()).map(({ name }) => name);
   for (const name of names.sort()) {
     if (name.startsWith('system.') || declaredRemainder.includes(name)) continue;
+    checkpoint();
     const collection = database.collection<{ _id: string }>(name);
     const how = isDeclared(name) ? 'by-account' : 'raw';
     const records =
@@ -58,6 +61,7 @@ export async function searchRemains(
     collections.push({ collection: place.name, how: 'by-account' });
     if (records > 0) found.push({ collection: place.name, records });
   }
+  checkpoint();
   return { collections, except: declaredRemainder, found };
 }
 

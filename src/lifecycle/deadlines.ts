@@ -77,16 +77,18 @@ export interface Wake {
  * The next thing an account has to wake for.
  *
  * Erasure is not waited for while holds protect all that is left (R9): it cannot begin, and their going sets a new date.
+ *
+ * @param notBefore erasing is not tried before this moment, in milliseconds: what else falls due until then comes first
  */
-export function nextWake(accountId: string, account: Lifecycle): Wake | undefined {
+export function nextWake(accountId: string, account: Lifecycle, notBefore = 0): Wake | undefined {
   const wakes: Wake[] = account.holds
     .filter((hold) => hold.until !== undefined)
     .map((hold) => ({ at: hold.until as Instant, for: 'endHold', holdId: hold.id }));
   const deadline = deadlineOf(account);
   if (deadline !== undefined && account.period !== undefined) {
-    const at = toInstant(Date.parse(deadline.at) + spreadOf(accountId, account.period));
-    if (deadline.action === 'close') wakes.push({ at, for: 'endGracePeriod' });
-    else if (isErasable(account)) wakes.push({ at, for: 'beginErasure' });
+    const at = Date.parse(deadline.at) + spreadOf(accountId, account.period);
+    if (deadline.action === 'close') wakes.push({ at: toInstant(at), for: 'endGracePeriod' });
+    else if (isErasable(account)) wakes.push({ at: toInstant(Math.max(at, notBefore)), for: 'beginErasure' });
   }
   return wakes.sort((a, b) => Date.parse(a.at) - Date.parse(b.at))[0];
 }

@@ -11,6 +11,7 @@
  *    transaction that deletes.
  */
 import {
+  ActivityCancellationType,
   allHandlersFinished,
   ApplicationFailure,
   CancellationScope,
@@ -96,8 +97,10 @@ const { recordStep, recordCreation } = proxyActivities<Activities>({
   },
 });
 
-// Erasing may take hours. It heartbeats, goes on where it stopped, and is tried again for as long as it takes.
+// Erasing may take hours. It heartbeats, goes on where it stopped, and is tried again for as long as it takes. Whoever
+// stops it waits until it has stopped: what it does then is known.
 const { beginErasure, eraseAccountData, concludeErasure } = proxyActivities<Activities>({
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   startToCloseTimeout: '7 days',
   heartbeatTimeout: '10 seconds',
   retry: {
@@ -196,6 +199,8 @@ const pauses: ReadonlyMap<string, number> = new Map([
   ['ErasureIncompleteError', 60 * 1000],
 ]);
 const longestPause = 60 * 60 * 1000;
+/** How long to wait for the erasing activity before asking again whether an erasure has begun. */
+const askingAgain = '5 seconds';
 /** A hold may end in the year 9999: it is waited for in stretches that nobody's arithmetic overflows at. */
 const longestWait = MAX_PERIOD;
 
@@ -303,7 +308,7 @@ class AccountCourse {
 
   #view(): CourseView {
     const deadline = deadlineOf(this.#lifecycle);
-    const wake = nextWake(this.#input.account, this.#lifecycle);
+    const wake = nextWake(this.#input.account, this.#lifecycle, this.#notBefore);
     return {
       account: this.#input.account,
       state: this.#lifecycle.state,
@@ -521,14 +526,13 @@ class AccountCourse {
 
   async #wait(): Promise<void> {
     this.#woken = false;
-    const wake = nextWake(this.#input.account, this.#lifecycle);
+    const wake = nextWake(this.#input.account, this.#lifecycle, this.#notBefore);
     const disturbed = () => this.#inbox.length > 0 || this.#woken || workflowInfo().continueAsNewSuggested;
     if (wake === undefined) {
       await condition(disturbed);
       return;
     }
-    const due = wake.for === 'beginErasure' ? Math.max(Date.parse(wake.at), this.#notBefore) : Date.parse(wake.at);
-    const left = due - Date.now();
+    const left = Date.parse(wake.at) - Date.now();
     if (left <= 0) return this.#act(wake);
     // Whatever ends the wait, the messages are looked at first, and then the clock again.
     await condition(disturbed, Math.min(left, longestWait), { summary: waitSummary(wake) });
@@ -561,10 +565,12 @@ class AccountCourse {
     this.#beginning = beginning;
     const holdsBefore = this.#holdsPlaced;
     this.#become(started);
-    // Messages are answered meanwhile: a hold stops the erasure between two batches (R9).
+    // Messages are answered meanwhile, and before anything comes of its end: a hold stops the erasure between two batches,
+    // or keeps what is left beside the records (R9).
     for (;;) {
       await condition(() => beginning.done !== undefined || this.#inbox.length > 0);
-      const message = beginning.done === undefined ? this.#inbox.shift() : undefined;
+      const failed = beginning.done !== undefined && 'failure' in beginning.done;
+      const message = failed ? undefined : this.#inbox.shift();
       if (message === undefined) break;
       await this.#answer(message);
     }
@@ -594,16 +600,21 @@ class AccountCourse {
     const beginning = this.#beginning;
     if (beginning === undefined) return;
     const { step } = beginning;
-    try {
-      await beginErasure.executeWithOptions({ summary: recordSummary(step.seq, step.action) }, [{ step }]);
-      this.#beginning = undefined;
-    } catch (error) {
-      if (pauseAfter(error) === undefined) throw error;
-      // The erasing activity asks the same thing at a moment of its own, and may yet be told yes: until it has ended,
-      // the number of this step is not free for another.
-      await condition(() => beginning.done !== undefined);
-      if (beginning.done !== undefined && 'failure' in beginning.done) this.#withdrawBeginning(error);
-      else this.#beginning = undefined;
+    for (;;) {
+      try {
+        await beginErasure.executeWithOptions({ summary: recordSummary(step.seq, step.action) }, [{ step }]);
+        this.#beginning = undefined;
+        return;
+      } catch (error) {
+        if (pauseAfter(error) === undefined) throw error;
+        // The erasing activity asks the same thing at a moment of its own, and may yet be told yes: until it has ended, the
+        // number of this step is not free for another. If it was told yes, a hold must not wait until all is erased.
+        const ended = await condition(() => beginning.done !== undefined, askingAgain);
+        if (!ended) continue;
+        if (beginning.done !== undefined && 'failure' in beginning.done) this.#withdrawBeginning(error);
+        else this.#beginning = undefined;
+        return;
+      }
     }
   }
 
@@ -620,7 +631,8 @@ class AccountCourse {
   }
 
   #pause(first: number): void {
-    this.#notBefore = Date.now() + Math.min(first * 2 ** this.#setbacks, longestPause);
+    // Whoever said meanwhile that what was waited for may have come is believed.
+    this.#notBefore = this.#woken ? 0 : Date.now() + Math.min(first * 2 ** this.#setbacks, longestPause);
     this.#setbacks += 1;
   }
 
@@ -634,13 +646,27 @@ class AccountCourse {
   async #conclude(): Promise<void> {
     const step = this.#decideBySystem({ name: 'completeErasure' });
     if (step === undefined) return;
-    let concluded: ConcludedErasure;
-    try {
-      concluded = await concludeErasure.executeWithOptions(
+    const scope = new CancellationScope();
+    const concluding = scope.run(() =>
+      concludeErasure.executeWithOptions(
         { summary: `Search for remains of account ${this.#input.account}, then record its erasure` },
         [{ step: this.#stepRecord(step, { actor: bySystem }) }],
-      );
+      ),
+    );
+    const progress = { ended: false };
+    const end = () => {
+      progress.ended = true;
+    };
+    concluding.then(end, end);
+    // The search may take long, or wait for a storage that is away: a hold does not wait for it (R9).
+    await condition(() => progress.ended || this.#inbox.some(({ name }) => name === 'placeHold'));
+    const interrupted = !progress.ended;
+    if (interrupted) scope.cancel();
+    let concluded: ConcludedErasure;
+    try {
+      concluded = await concluding;
     } catch (error) {
+      if (interrupted) return;
       const pause = pauseAfter(error);
       if (pause === undefined) throw error;
       this.#describe(`erasure is not complete: ${messageOf(error)}`);
