@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { previewPurge } from '../src/data';
 import { startApi, type Api } from './helpers/api';
+import { eventually } from './helpers/eventually';
 
 // The promise: R11. Whole days from 0 to 365 for enterprise accounts, nothing else, and what is refused changes nothing. And what
 // R12 shows beforehand is exact, however much it is.
@@ -174,5 +175,37 @@ describe('R12: the preview', () => {
       { dataset: 'logs', records: 5000, oldest: '2026-03-01T10:00:00.007Z' },
     ]);
     expect(await previewPurge(store, id, new Date(first))).toEqual([]);
+  });
+});
+
+test('R9, R12: what has passed its age is gone for its customer at once, held or not, and from what was exported before', async () => {
+  const id = await api.system.createAccount({ plan: 'enterprise' });
+  const key = await api.keyFor('customer', id);
+  await ingest(id, [1, 20, 40]);
+  const asked = await api.ask('POST', `/v1/accounts/${id}/exports`, { key, body: {} });
+  const path = `/v1/accounts/${id}/exports/${String(asked.body['id'])}`;
+  await eventually('the export is ready', async () =>
+    (await api.ask('GET', path, { key })).body['status'] === 'ready' ? true : undefined,
+  );
+  await api.system.send(id, 'placeHold', { reason: 'lawsuit' });
+  const { body } = await preview(id, 30);
+  expect((await patch(id, { activeRetentionDays: 30, confirm: body['confirm'] })).status).toBe(200);
+  const records = await api.ask('GET', `/v1/accounts/${id}/records?category=prompts`, { key });
+  expect(records.body['items']).toHaveLength(2);
+  const before = new Date(Date.now() - 100 * day).toISOString();
+  const all = await api.ask('GET', `/v1/accounts/${id}/records?category=prompts&from=${before}`, { key });
+  expect(all.body['items']).toHaveLength(2);
+  expect((await api.ask('GET', path, { key })).body).toMatchObject({ status: 'withdrawn' });
+  expect(await api.system.store.records.prompts.countDocuments({ account: id })).toBe(3);
+  const anew = await api.ask('POST', `/v1/accounts/${id}/exports`, { key, body: {} });
+  const done = await eventually('the new export is ready', async () => {
+    const view = await api.ask('GET', `/v1/accounts/${id}/exports/${String(anew.body['id'])}`, { key });
+    return view.body['status'] === 'ready' ? view.body : undefined;
+  });
+  expect(done['records']).toBe(8);
+  // Longer again: what was made meanwhile stands.
+  expect((await patch(id, { activeRetentionDays: 60 })).status).toBe(200);
+  expect((await api.ask('GET', `/v1/accounts/${id}/exports/${String(anew.body['id'])}`, { key })).body).toMatchObject({
+    status: 'ready',
   });
 });

@@ -1,4 +1,5 @@
 /** R14, R15: exports over HTTP, checked with the tools anybody has. */
+import { randomBytes } from 'node:crypto';
 import { request } from 'node:http';
 import { startApi, type Answered, type Api } from './helpers/api';
 import { eventually } from './helpers/eventually';
@@ -165,6 +166,18 @@ describe('R14: a customer in good standing', () => {
     expect(lines['prompts']?.map(({ body }) => body)).toEqual(bodies.map((body) => JSON.parse(body) as unknown));
     expect(lines['logs']).toContainEqual(expect.objectContaining({ callId: 'odd "one"', body: { not: ['text'] } }));
   });
+
+  it('gets records that hardly compress and are as large as any, each stored in a transaction of its own', async () => {
+    const who = await customer();
+    const megabyte = 1024 * 1024;
+    const bodies = [7, 1, 9, 2, 7].map((size) =>
+      JSON.stringify(randomBytes((size * megabyte * 3) / 4).toString('base64')),
+    );
+    await fill(who.account, bodies.length, (n) => bodies[n] ?? '');
+    const done = await exported(who);
+    const { lines } = await unpack((await fetchFile(who, done.id)).bytes);
+    expect(lines['prompts']?.map(({ body }) => body)).toEqual(bodies.map((body) => JSON.parse(body) as unknown));
+  }, 120_000);
 
   it('resumes a download, and gets exactly the stretch it asks for', async () => {
     const who = await customer();

@@ -1,7 +1,7 @@
 /** The age of records (R12), and finding the oldest of them without reading the others. */
 import type { ClientSession, Model } from 'mongoose';
 import { native } from '../database';
-import type { RecordDocument } from './documents';
+import type { AccountDocument, RecordDocument } from './documents';
 import { countBy, type Bucket } from './windows';
 
 /** 24 hours: no time zone, no daylight saving and no calendar takes part. */
@@ -10,6 +10,15 @@ export const dayLength = 86_400_000;
 /** Records are older than so many days if they happened before this instant. */
 export function cutoffOf(days: number, now: Date): Date {
   return new Date(now.getTime() - days * dayLength);
+}
+
+/**
+ * From when on an account's customer is shown records: what has passed its age is gone for them, also in the moments before
+ * the sweep, and also where a hold they do not see keeps it (R9, R12). Everything, where this is absent.
+ */
+export function shownFrom({ lifecycle }: Pick<AccountDocument, 'lifecycle'>, now: Date): Date | undefined {
+  const days = lifecycle.overrides.activeRetentionDays;
+  return days === undefined ? undefined : cutoffOf(days, now);
 }
 
 /** Earlier than any event: 1 January of the year 1. */

@@ -21,7 +21,7 @@ export {
 } from './documents';
 export { openStore, prepareStore, type Store } from './store';
 export { deleteIn, deleteThroughGate, type Deletion } from './gate';
-export { cutoffOf } from './age';
+export { cutoffOf, shownFrom } from './age';
 export { purgeDue, type PurgeHooks, type PurgeStretch } from './purge';
 export { previewPurge, type PurgeShare } from './purge-preview';
 export { recordCreation, recordStep, type CreationRecord, type RecordedStep, type StepRecord } from './record-step';

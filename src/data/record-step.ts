@@ -115,7 +115,8 @@ export async function recordStepIn(
     await reportPurge(store, session, step.account, before.purging, new Date(step.at));
   }
   await wakeSweep(store, session, step);
-  const withdrawn = leavesActive(before, step) ? await withdrawExportsIn(store, session, withdrawalFor(step)) : [];
+  const takenBack = leavesActive(before, step) || keepsLess(before, step);
+  const withdrawn = takenBack ? await withdrawExportsIn(store, session, withdrawalFor(step)) : [];
   await appendEntry(store, session, step);
   return { seq: step.seq, version, ...receiptFor(step, before), ...(withdrawn.length === 0 ? {} : { withdrawn }) };
 }
@@ -123,6 +124,12 @@ export async function recordStepIn(
 /** R15: what a locked account's customer may no longer have includes what was exported before. */
 function leavesActive({ state }: AccountDocument, { lifecycle }: StepRecord): boolean {
   return state === 'active' && lifecycle.state !== 'active';
+}
+
+/** R12: an archive made before holds what is to go now. One made from now on holds nothing past its age. */
+function keepsLess({ lifecycle: was }: AccountDocument, { lifecycle: is }: StepRecord): boolean {
+  const before = was.overrides.activeRetentionDays ?? Infinity;
+  return (is.overrides.activeRetentionDays ?? Infinity) < before;
 }
 
 function withdrawalFor({ account, at, actor, action, requestId }: StepRecord) {

@@ -24,6 +24,9 @@ import { Part } from './part';
 import { countDays, documentsOf, positionOf } from './source';
 import { keyOf, type ArchiveStorage } from './storage';
 
+/** In bytes: small ones fill a part to its size, one of these could double it. */
+const largeRecord = 1024 * 1024;
+
 /** How long exports last, and how long they are tried. */
 export interface ExportLimits {
   /** How long a finished archive can be fetched, in milliseconds. */
@@ -167,6 +170,8 @@ class Writing {
       for await (const batch of documentsOf(this.store, account, set, range, after)) {
         this.hooks.checkpoint?.();
         for (const raw of batch) {
+          // A large record is a part of its own: a part is one transaction, and no server takes them of any size.
+          if (raw.length > largeRecord && records > 0) await store();
           const full = lines.add(raw);
           if (full !== undefined) {
             part ??= new Part();
@@ -174,7 +179,8 @@ class Writing {
           }
           records += 1;
           last = raw;
-          if (full !== undefined && part?.isFull === true) await store();
+          part ??= new Part();
+          if (raw.length > largeRecord || (full !== undefined && part.isFull)) await store();
         }
         part ??= new Part();
       }

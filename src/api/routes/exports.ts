@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { native } from '../../database';
 import { permissions } from '../../access';
-import type { AccountDocument } from '../../data';
+import { shownFrom, type AccountDocument } from '../../data';
 import { archiveBytes, registerExports, requestExport, type ExportDocument } from '../../exports';
 import { exportSummary, exportWorkflowId, exportWorkflowType } from '../../workflows';
 import { sending } from '../commands';
@@ -95,6 +95,12 @@ export function exportRoutes(workshop: Workshop): Route[] {
     }),
   ];
 
+  /** What has passed its age is no part of a customer's export, swept or not (R12). */
+  function startFor({ principal }: Call, account: AccountDocument, from: Date | undefined): Date | undefined {
+    const shown = principal.role === 'customer' ? shownFrom(account, clock()) : undefined;
+    return shown !== undefined && (from === undefined || from < shown) ? shown : from;
+  }
+
   async function create(call: Call<InAccount, unknown, NewExport>): Promise<Answer> {
     const { id: account } = call.params;
     const { from, to = clock(), categories } = call.body;
@@ -109,14 +115,16 @@ export function exportRoutes(workshop: Workshop): Route[] {
     const unkept = { ...call, attempt: { ...call.attempt, keep: () => Promise.resolve() } };
     let stuck: ExportDocument | undefined;
     const answer = await write(workshop, unkept, async (session) => {
-      assertServed(call, await openAccount(workshop, call, account, session));
+      const found = await openAccount(workshop, call, account, session);
+      assertServed(call, found);
+      const since = startFor(call, found, from);
       const requested = await requestExport(store, session, archives, {
         id,
         account,
         requestedBy: call.principal.actor.id,
         at: clock(),
         to,
-        ...(from === undefined ? {} : { from }),
+        ...(since === undefined ? {} : { from: since }),
         ...(categories === undefined ? {} : { categories }),
       });
       stuck = undefined;

@@ -1,7 +1,7 @@
 /** Customer content. Its customer reads it while in good standing; after closure the legal role does, on record (R14, R15). */
 import { z } from 'zod';
 import { permissions } from '../../access';
-import { categories, readRecords, type AccountDocument, type CustomerRecord } from '../../data';
+import { categories, readRecords, shownFrom, type AccountDocument, type CustomerRecord } from '../../data';
 import { cursorFor, positionIn } from '../cursors';
 import { Problem } from '../problems';
 import { route, type Route } from '../route';
@@ -23,9 +23,12 @@ export function recordRoutes(workshop: Workshop): Route[] {
       query: recordsQuerySchema,
       async handle(call) {
         const { id } = call.params;
-        const { limit, cursor, category, from, to } = call.query;
+        const { limit, cursor, category, to } = call.query;
         const account = await openAccount(workshop, call, id);
         if (call.principal.role === 'legal') assertClosed(account);
+        const shown = call.principal.role === 'customer' ? shownFrom(account, workshop.clock()) : undefined;
+        const asked = call.query.from;
+        const from = shown !== undefined && (asked === undefined || asked < shown) ? shown : asked;
         const list = `records/${id}`;
         const after = positionIn(list, cursor, positionSchema);
         const { records: items, more } = await readRecords(workshop.store, id, {
