@@ -41,7 +41,6 @@ const content: ErasureCertificate = {
   retained: [{ dataset: 'invoices', records: 2, law: 'a law', until: '2035-01-01T08:00:00.000Z' }],
   late: { discarded: 4, refused: 1 },
   delays: [],
-  holdsServed: 1,
   search: {
     at: erasedAt,
     collections: [{ collection: 'prompts', how: 'by account' }],

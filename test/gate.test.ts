@@ -358,7 +358,6 @@ describe('the gate', () => {
     ['purge', { state: 'erased' }],
     ['purge', { 'lifecycle.overrides': {} }],
     ['person', { state: 'erased' }],
-    ['archive', { state: 'erased' }],
     ['retained', { state: 'expired' }],
     ['retained', { retainedUntil: undefined }],
   ] as const)('%s takes nothing of an account that is %j', async (purpose, change) => {

@@ -29,7 +29,12 @@ export {
 
 const accountId = z.string().regex(accountIdPattern, 'must be 1–64 of A–Z a–z 0–9 . _ -');
 const instant = instantSchema.transform((text) => new Date(text));
-const name = z.string().trim().min(1).max(200);
+const name = z
+  .string()
+  .trim()
+  .min(1)
+  .max(200)
+  .regex(/^\P{Cc}*$/u, 'must not hold control characters');
 const email = z.email().max(254);
 const locales = ['en', 'de'] as const;
 

@@ -19,7 +19,7 @@ export interface Retained {
 /** What became of a data set. */
 export interface ErasedSet {
   readonly dataset: string;
-  /** Records there were when the erasure began. */
+  /** Records the erasure came upon, from its first beginning to its end. */
   readonly found: number;
   readonly erased: number;
   /** Records that are still there. */
@@ -72,8 +72,6 @@ export interface ErasureCertificate {
   /** What came for the account too late, until this was issued (R15). */
   readonly late: { readonly discarded: number; readonly refused: number };
   readonly delays: readonly CertifiedDelay[];
-  /** Legal holds that stood while the erasure was due, and are released. */
-  readonly holdsServed?: number;
   readonly search: CertifiedSearch;
   readonly processors: readonly CertifiedProcessor[];
 }

@@ -16,7 +16,7 @@ import { delaysAtBeginning, recordDelay } from './delays';
 import type { AccountDocument, DelayReason, ErasureProgress, RecordedPlan } from './documents';
 import { ClocksDisagreeError, ErasureBlockedError, ErasureHeldBackError } from './errors';
 import { deleteThroughGate, type Deletion } from './gate';
-import { admit, assertDue, assertLetGo, type Clocks, type GuardSettings } from './guard';
+import { admit, assertDue, assertLetGo, guardState, type Clocks, type GuardSettings } from './guard';
 import { dataSets, type DataSet } from './map';
 import { assertAsPlanned, countOf, heldIn, planFor, recorded } from './plan';
 import { activeProcessorNames } from './processors';
@@ -84,6 +84,8 @@ export async function beginErasure(store: Store, step: StepRecord, judgement: Ju
     // Asked again inside the transaction; before it, because an account that waits for years is not counted every hour.
     if (known !== null) assertMayBegin(known, clocks, judgement.guard);
     const left = known === null ? 0 : await countErasable(store, known, names);
+    // All accounts are counted here, where nobody waits for it, and remembered for a minute.
+    await guardState(store, judgement.guard, database);
     await store.transaction(async (session) => {
       const account = await findAccount(store, step.account, session);
       if (account === null) throw new ErasureBlockedError(`there is no account ${step.account}`);

@@ -33,7 +33,8 @@ const conditions: Readonly<Record<Purpose, Filter>> = {
   erasure: { state: 'expired', erasing: { $exists: true }, 'erasing.halted': { $exists: false } },
   purge: { state: { $ne: 'erased' }, 'lifecycle.overrides.activeRetentionDays': { $exists: true } },
   person: { state: { $ne: 'erased' } },
-  archive: { state: { $ne: 'erased' } },
+  // Also of an erased account: a part that was on its way when it was erased is nobody's to keep.
+  archive: {},
   retained: { state: 'erased', retainedUntil: { $exists: true } },
 };
 
