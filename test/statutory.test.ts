@@ -86,7 +86,7 @@ function sealing(account: string): Sealing {
   return {
     account,
     set: invoices,
-    only: { 'erasing.plan.hash': 'the-plan' },
+    only: ({ erasing }) => erasing?.plan.hash === 'the-plan',
     change: (deleted) => {
       const n = deleted['invoices'] ?? 0;
       return { $inc: { 'erasing.done': n, 'erasing.sets.invoices': n, version: 1 } };

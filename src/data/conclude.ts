@@ -54,7 +54,8 @@ export async function concludeErasure(
   const { plan } = assertErasing(before, step.account).erasing;
   await assertAsPlanned(store, step.account, plan);
   const deletion = { account: step.account, purpose: 'erasure', sets: lastSets } as const;
-  const only = { 'lifecycle.holds': { $size: 0 }, 'erasing.plan.hash': plan.hash };
+  const only = ({ lifecycle, erasing }: AccountDocument) =>
+    lifecycle.holds.length === 0 && erasing?.plan.hash === plan.hash;
   // Touching the account makes a hold recorded meanwhile a conflict, not a surprise (R9).
   const change = (deleted: Readonly<Record<string, number>>) => ({
     $inc: { version: 1, ...Object.fromEntries(Object.entries(deleted).map(([set, n]) => [`erasing.sets.${set}`, n])) },

@@ -1,4 +1,4 @@
-/** Cutting what an account has in a data set into batches, as the data map says for each set. */
+/** Cutting what an account has in a data set into batches: records along time, everything else along a list of ids. */
 import type { mongo } from 'mongoose';
 import { ownedBy, type DataSet } from './map';
 import type { Store } from './store';
@@ -15,9 +15,8 @@ export async function* cutsOf(
   pacer: Pick<BatchPacer, 'size'>,
 ): AsyncGenerator<Cut, void> {
   if (set.category !== undefined) yield* alongTime(store, account, set.category, pacer);
-  else if (set.cut === 'hash') yield* alongHash(store, account, set, pacer);
-  // Whatever the way, what it passed over goes in the end; as a rule that is nothing.
-  yield* aFewAtATime(store, account, set);
+  // Whatever time passed over goes in the end; as a rule that is nothing.
+  yield* byIds(store, account, set, pacer);
 }
 
 async function* alongTime(
@@ -37,38 +36,28 @@ async function* alongTime(
   for await (const { from, to } of windows) yield { at: { $gte: from, $lt: to } };
 }
 
-/** Two digits of the fingerprint make 256 ranges, four 65,536; fingerprints spread evenly over them. */
-const hashSpace = 65_536;
+/** The chunks of a file are a quarter of a megabyte each. */
+const most = 500;
 
-/** Ranges of ids that are `ACCOUNT:` and hexadecimal digits. */
-async function* alongHash(
+/** One pass over the ids, and another one until it finds none: what comes meanwhile goes too. */
+async function* byIds(
   store: Store,
   account: string,
   set: DataSet,
   pacer: Pick<BatchPacer, 'size'>,
 ): AsyncGenerator<Cut, void> {
-  const count = await collectionOf(store, set).countDocuments(ownedBy(account, set));
-  const bound = (position: number) => `${account}:${position.toString(16).padStart(4, '0')}`;
-  for (let start = 0; start < hashSpace && count > 0;) {
-    const end = Math.min(hashSpace, start + Math.max(1, Math.floor((hashSpace * pacer.size) / count)));
-    yield { _id: { $gte: bound(start), ...(end < hashSpace ? { $lt: bound(end) } : {}) } };
-    start = end;
-  }
-}
-
-/** Enough for what is never much, and little enough for files' chunks. */
-const few = 200;
-
-async function* aFewAtATime(store: Store, account: string, set: DataSet): AsyncGenerator<Cut, void> {
+  const collection = store.connection.collection(set.collection) as unknown as mongo.Collection;
   for (;;) {
-    const found = await collectionOf(store, set)
-      .find(ownedBy(account, set), { projection: { _id: 1 }, limit: few })
-      .toArray();
-    if (found.length === 0) return;
-    yield { _id: { $in: found.map(({ _id }) => _id) } };
+    let ids: unknown[] = [];
+    let found = false;
+    for await (const { _id } of collection.find(ownedBy(account, set), { projection: { _id: 1 } })) {
+      found = true;
+      ids.push(_id);
+      if (ids.length < Math.min(most, pacer.size)) continue;
+      yield { _id: { $in: ids } };
+      ids = [];
+    }
+    if (ids.length > 0) yield { _id: { $in: ids } };
+    if (!found) return;
   }
-}
-
-function collectionOf(store: Store, set: DataSet): mongo.Collection {
-  return store.connection.collection(set.collection);
 }

@@ -203,7 +203,7 @@ async function eraseSet(
 /** What every batch of an erasure asks and counts: the plan is still the one in force, and so much went. */
 function counting({ name }: DataSet, { hash }: RecordedPlan): Pick<Deletion, 'only' | 'change'> {
   return {
-    only: { 'erasing.plan.hash': hash },
+    only: ({ erasing }) => erasing?.plan.hash === hash,
     change: (deleted) => {
       const n = deleted[name] ?? 0;
       return { $inc: { 'erasing.done': n, [`erasing.sets.${name}`]: n, version: 1 } };

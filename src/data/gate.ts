@@ -10,9 +10,10 @@
  */
 import type { ClientSession, mongo } from 'mongoose';
 import { native } from '../database';
+import { heldBy, isHeld } from '../lifecycle';
 import type { AccountDocument } from './documents';
-import { dataSetNamed, ownedBy } from './map';
-import type { Store } from './store';
+import { dataSetNamed, ownedBy, type DataSet } from './map';
+import { findAccount, type Store } from './store';
 
 /** Why something is deleted. Each purpose has conditions of its own on the account. */
 export type Purpose =
@@ -29,13 +30,14 @@ export type Purpose =
 
 type Filter = Readonly<Record<string, unknown>>;
 
-const conditions: Readonly<Record<Purpose, Filter>> = {
-  erasure: { state: 'expired', erasing: { $exists: true }, 'erasing.halted': { $exists: false } },
-  purge: { state: { $ne: 'erased' }, 'lifecycle.overrides.activeRetentionDays': { $exists: true } },
-  person: { state: { $ne: 'erased' } },
+/** Whether a purpose applies to an account as it is. */
+const applies: Readonly<Record<Purpose, (account: AccountDocument) => boolean>> = {
+  erasure: ({ state, erasing }) => state === 'expired' && erasing !== undefined && erasing.halted !== true,
+  purge: ({ state, lifecycle }) => state !== 'erased' && lifecycle.overrides.activeRetentionDays !== undefined,
+  person: ({ state }) => state !== 'erased',
   // Also of an erased account: a part that was on its way when it was erased is nobody's to keep.
-  archive: {},
-  retained: { state: 'erased', retainedUntil: { $exists: true } },
+  archive: () => true,
+  retained: ({ state, retainedUntil }) => state === 'erased' && retainedUntil !== undefined,
 };
 
 /** One batch of deletions, of one account. */
@@ -44,8 +46,8 @@ export interface Deletion {
   readonly purpose: Purpose;
   /** What goes of each data set, beside its being the account's: an empty filter takes all of it. */
   readonly sets: Readonly<Record<string, Filter>>;
-  /** Further conditions on the account. */
-  readonly only?: Filter;
+  /** A further condition on the account. */
+  readonly only?: (account: AccountDocument) => boolean;
   /** What else to change of the account, once it is known what goes. */
   readonly change?: (deleted: Readonly<Record<string, number>>) => mongo.UpdateFilter<AccountDocument>;
 }
@@ -62,23 +64,32 @@ export interface Deleted {
  * @returns nothing where the gate is closed to this deletion; the transaction is aborted then, and must not be used on
  */
 export async function deleteIn(store: Store, session: ClientSession, deletion: Deletion): Promise<Deleted | undefined> {
-  const { account, purpose, sets, only = {}, change } = deletion;
+  const { account, purpose, sets, only, change } = deletion;
   const names = Object.keys(sets);
-  const deleted: Record<string, number> = {};
-  for (const name of names) {
-    const set = dataSetNamed(name);
-    const filter = { $and: [ownedBy(account, set), sets[name] ?? {}] };
-    deleted[name] = (await store.connection.collection(set.collection).deleteMany(filter, { session })).deletedCount;
-  }
-  const after = await native(store.accounts).findOneAndUpdate(
-    { $and: [{ _id: account }, unheld(names), conditions[purpose], only] },
-    change?.(deleted) ?? { $inc: { passes: 1 } },
-    { session, returnDocument: 'after' },
-  );
-  if (after === null) {
+  // Read in the snapshot that is written to below: whatever changes the account meanwhile makes the two conflict.
+  const found = await findAccount(store, account, session);
+  const held = heldBy(found?.lifecycle.holds ?? []);
+  if (
+    found === null ||
+    names.some((name) => isHeld(held, name)) ||
+    !applies[purpose](found) ||
+    only?.(found) === false
+  ) {
     await session.abortTransaction();
     return undefined;
   }
+  const deleted: Record<string, number> = {};
+  for (const name of names) {
+    const set = dataSetNamed(name);
+    const filter = ofAccount(account, set, sets[name] ?? {});
+    deleted[name] = (await store.connection.collection(set.collection).deleteMany(filter, { session })).deletedCount;
+  }
+  const after = await native(store.accounts).findOneAndUpdate(
+    { _id: account },
+    change?.(deleted) ?? { $inc: { passes: 1 } },
+    { session, returnDocument: 'after' },
+  );
+  if (after === null) throw new Error(`account ${account} is gone in the middle of a transaction`);
   return { sets: deleted, account: after };
 }
 
@@ -87,7 +98,24 @@ export async function deleteThroughGate(store: Store, deletion: Deletion): Promi
   return store.transaction((session) => deleteIn(store, session, deletion));
 }
 
-/** True of an account of which no hold protects any of these data sets: `null` also finds holds that name none. */
-function unheld(names: readonly string[]): Filter {
-  return { 'lifecycle.holds': { $not: { $elemMatch: { datasets: { $in: [null, ...names] } } } } };
+/**
+ * A filter that finds nothing but the account's own. Conditions on one field are joined here rather than by `$and`: the
+ * embedded database uses an index for plain conditions only.
+ */
+function ofAccount(account: string, set: DataSet, filter: Filter): Filter {
+  const owned = ownedBy(account, set);
+  const ids = idsIn(filter);
+  if (ids !== undefined) {
+    // No account's id holds a colon, so what begins with it and one is the account's, whichever field says so.
+    if (ids.every((id) => typeof id === 'string' && id.startsWith(`${account}:`))) return filter;
+    return { $and: [owned, filter] };
+  }
+  const collides = Object.keys(owned).some((field) => field in filter);
+  return collides ? { $and: [owned, filter] } : { ...owned, ...filter };
+}
+
+/** The ids a filter lists, where it does. */
+function idsIn({ _id }: Filter): readonly unknown[] | undefined {
+  if (typeof _id !== 'object' || _id === null || !('$in' in _id)) return undefined;
+  return Array.isArray(_id.$in) ? (_id.$in as unknown[]) : undefined;
 }

@@ -60,8 +60,6 @@ export interface DataSet {
   readonly holdable?: true;
   /** Whether it is part of what a customer downloads (R14). */
   readonly exported?: true;
-  /** How an erasure cuts it into batches: along `at`, along the hexadecimal digits after the account's id, or a few at a time. */
-  readonly cut?: 'time' | 'hash' | 'few';
 }
 
 const contract = 'contract, Art. 6 (1) (b)';
@@ -99,7 +97,6 @@ export const dataSets: readonly DataSet[] = [
     erasure: 'delete',
     holdable: true,
     exported: true,
-    cut: 'time',
   })),
   {
     name: 'usage-totals',
@@ -120,7 +117,6 @@ export const dataSets: readonly DataSet[] = [
     erasure: 'delete',
     holdable: true,
     exported: true,
-    cut: 'few',
   },
   {
     name: 'receipts',
@@ -130,7 +126,6 @@ export const dataSets: readonly DataSet[] = [
     fields: { _id: 'id', at: 'fact' },
     basis: contract,
     erasure: 'delete',
-    cut: 'hash',
   },
   {
     name: 'invoices',
@@ -143,7 +138,6 @@ export const dataSets: readonly DataSet[] = [
     statutory: { law: 'German Fiscal Code (AO) § 147, VAT Act (UStG) § 14b', years: 8 },
     holdable: true,
     exported: true,
-    cut: 'few',
   },
   {
     name: 'sealed',
@@ -194,7 +188,6 @@ export const dataSets: readonly DataSet[] = [
     },
     basis: contract,
     erasure: 'delete',
-    cut: 'few',
   },
   {
     name: 'archives',
@@ -210,7 +203,6 @@ export const dataSets: readonly DataSet[] = [
     },
     basis: contract,
     erasure: 'delete',
-    cut: 'few',
   },
   {
     name: 'archive-chunks',
@@ -220,7 +212,6 @@ export const dataSets: readonly DataSet[] = [
     fields: { _id: 'id', files_id: 'id', n: 'fact', data: 'content' },
     basis: contract,
     erasure: 'delete',
-    cut: 'few',
   },
   {
     name: 'person-requests',
@@ -241,7 +232,6 @@ export const dataSets: readonly DataSet[] = [
     },
     basis: obligation,
     erasure: 'delete',
-    cut: 'few',
   },
   {
     name: 'processor-requests',

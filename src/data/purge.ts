@@ -357,7 +357,7 @@ function deletionOf(account: string, { days }: Duty, cutoff: Date, sets: Deletio
     account,
     purpose: 'purge',
     sets,
-    only: { 'lifecycle.overrides.activeRetentionDays': days, erasing: { $exists: false } },
+    only: ({ lifecycle, erasing }) => lifecycle.overrides.activeRetentionDays === days && erasing === undefined,
     change: (deleted) => tallied(deleted, cutoff, days),
   };
 }

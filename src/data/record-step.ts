@@ -98,7 +98,7 @@ export async function recordStepIn(
   const inactive = inactivityAfter(before, step.lifecycle);
   const erasing = step.lifecycle.erasingSince === undefined ? undefined : (extra.erasing ?? erasingAfter(before, step));
   await native(store.accounts).updateOne(
-    { _id: step.account, seq: before.seq },
+    { _id: step.account },
     update({
       ...courseFields(step.lifecycle),
       inactive,

@@ -174,7 +174,7 @@ async function eraseBatch(store: Store, account: string, until: Date): Promise<n
     account,
     purpose: 'retained',
     sets: { sealed: { _id: { $in: next.map(({ _id }) => _id) }, until } },
-    only: { 'lapsing.until': until },
+    only: ({ lapsing }) => lapsing?.until.getTime() === until.getTime(),
     change: ({ sealed = 0 }) => ({ $inc: { 'lapsing.erased': sealed, version: 1 } }),
   });
   // The gate is closed where somebody else has concluded it: then there is nothing more to do here.
