@@ -22,11 +22,12 @@ export async function dropStore(store: Store): Promise<void> {
   await store.connection.close();
 }
 
-/** Puts accounts into a database, with open gates and without workflows. @param lifecycle active when absent */
+/** Puts accounts into a database, with open gates and without workflows. @param lifecycle active when absent @param purgeAt when records age */
 export async function addAccounts(
   store: Store,
   ids: readonly string[],
   lifecycle: Lifecycle = begin({ state: 'active', overrides: {} }, new Date().toISOString(), settings),
+  purgeAt?: Date,
 ): Promise<void> {
   const createdAt = new Date();
   const documents = ids.map((_id): AccountDocument => ({
@@ -45,5 +46,6 @@ export async function addAccounts(
     createdAt,
   }));
   await store.accounts.insertMany(documents);
-  await store.gates.insertMany(ids.map((_id) => ({ _id, open: true, passed: 0 })));
+  const due = purgeAt === undefined ? {} : { purgeAt };
+  await store.gates.insertMany(ids.map((_id) => ({ _id, open: true, passed: 0, ...due })));
 }

@@ -151,16 +151,15 @@ async function scaling(ground: Ground, say: (text: string) => void): Promise<Fig
 
 /** Accounts that keep thirty days, none of which is due yet. */
 async function addSleeping(store: Store, count: number): Promise<void> {
-  const perInsert = 5000;
+  const perInsert = 2000;
+  const purgeAt = new Date(Date.now() + 10 * day);
   const origin = { state: 'active', overrides: { activeRetentionDays: 30 } } as const;
   const lifecycle = begin(origin, new Date().toISOString(), settings);
   for (let first = 0; first < count; first += perInsert) {
     const length = Math.min(perInsert, count - first);
     const ids = Array.from({ length }, (_, offset) => `acct-${String(first + offset).padStart(6, '0')}`);
-    await addAccounts(store, ids, lifecycle);
+    await addAccounts(store, ids, lifecycle, purgeAt);
   }
-  const purgeAt = new Date(Date.now() + 10 * day);
-  await store.gates.updateMany({ purgeAt: { $exists: false } }, { $set: { purgeAt } });
 }
 
 /** Gives the accounts old records again, and makes them due. */
