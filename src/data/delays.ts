@@ -4,11 +4,9 @@
  */
 import type { ClientSession } from 'mongoose';
 import { native } from '../database';
-import { isErasable, type Actor } from '../lifecycle';
+import { bySystem, isErasable, type Actor } from '../lifecycle';
 import type { AccountDocument, Delay, DelayReason } from './documents';
 import { findAccount, type Store } from './store';
-
-const bySystem: Actor = { type: 'system', id: 'ablauf' };
 
 /**
  * Records that a due erasure has to wait, and why. Saying it again while it waits for the same reason changes nothing.

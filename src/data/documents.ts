@@ -27,7 +27,7 @@ export interface Inactivity {
 }
 
 /** Why an erasure that is due did not happen yet. */
-export type DelayReason = 'clocks-disagree' | 'held-back' | 'deviates-from-plan' | 'remains-found' | 'failed' | 'late';
+export type DelayReason = 'clocks-disagree' | 'held-back' | 'deviates-from-plan' | 'remains-found' | 'late';
 
 /** A delay of a due erasure; it ends when the erasure goes on. */
 export interface Delay {

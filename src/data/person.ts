@@ -11,7 +11,7 @@
  * stores. Batches are sized by the records they look through.
  */
 import { native } from '../database';
-import { heldBy, isHeld } from '../lifecycle';
+import { bySystem, heldBy, isHeld } from '../lifecycle';
 import { deleteIn } from './gate';
 import { categories, type Category } from './map';
 import type { PersonRequestDocument } from './person-requests';
@@ -188,5 +188,3 @@ async function recordHeld(
     return 'partly';
   });
 }
-
-const bySystem = { type: 'system', id: 'ablauf' } as const;

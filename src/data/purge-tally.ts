@@ -5,6 +5,7 @@
  * and a timeline is not flooded by batches.
  */
 import type { ClientSession } from 'mongoose';
+import { bySystem } from '../lifecycle';
 import type { PurgeTally } from './documents';
 import type { Store } from './store';
 
@@ -18,7 +19,7 @@ export async function reportPurge(
 ): Promise<void> {
   await store.audit.append(session, {
     at,
-    actor: { type: 'system', id: 'ablauf' },
+    actor: bySystem,
     action: 'records.purged',
     account,
     details: { cutoff: cutoff.toISOString(), days, records },

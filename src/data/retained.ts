@@ -9,13 +9,11 @@
  */
 import type { ClientSession, mongo } from 'mongoose';
 import { native } from '../database';
-import type { Actor } from '../lifecycle';
+import { bySystem } from '../lifecycle';
 import { issueCertificate, type CertifiedDelay, type Retained } from './certificates';
 import type { AccountDocument, Lapse, SealedDocument } from './documents';
 import { deleteThroughGate } from './gate';
 import { findAccount, type Store } from './store';
-
-const bySystem: Actor = { type: 'system', id: 'ablauf' };
 
 /** What the law keeps of an account, by data set, law and date, the first to go first. */
 export function retainedOf(store: Store, account: string, session?: ClientSession): Promise<Retained[]> {

@@ -39,6 +39,9 @@ export interface Actor {
   readonly role?: Role;
 }
 
+/** Who acts where nobody asked: timers, sweeps, and what follows from them. */
+export const bySystem: Actor = { type: 'system', id: 'ablauf' };
+
 /** A reason an account is suspended for, until it is resolved (R4). */
 export interface Cause {
   readonly reason: SuspensionReason;

@@ -12,12 +12,11 @@ import {
   type Store,
 } from '../data';
 import { native } from '../database';
-import type { Actor } from '../lifecycle';
+import { bySystem } from '../lifecycle';
 
 const day = 24 * 60 * 60 * 1000;
 /** A month, as the law has it: nobody may expect to be done later. */
 const latestExpected = 30 * day;
-const bySystem: Actor = { type: 'system', id: 'ablauf' };
 
 const ended: ReadonlySet<RequestStatus> = new Set(['failed', 'cancelled', 'completed']);
 

@@ -35,6 +35,7 @@ import { ActivityFailure, WorkflowExecutionAlreadyStartedError } from '@temporal
 import type { Activities, ConcludedErasure, StepRecord, Surroundings } from '../activities';
 import {
   begin,
+  bySystem,
   deadlineOf,
   decide,
   MAX_PERIOD,
@@ -206,7 +207,6 @@ const longestWait = MAX_PERIOD;
 
 const idTaken = 'the id is taken, and ids are never reused';
 
-const bySystem: Actor = { type: 'system', id: 'ablauf' };
 const byHand: Actor = { type: 'temporal', id: 'signal' };
 
 /** The life of one account. See the top of this file for what it promises. */
