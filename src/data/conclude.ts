@@ -76,7 +76,8 @@ export async function concludeErasure(
     // Something was recorded since this was asked for: what was searched then says nothing of now.
     if (erasing.seq !== step.seq - 1) throw new ErasureBlockedError(`account ${step.account} has changed since`);
     const at = new Date(step.at);
-    const gate = await native(store.gates).findOneAndDelete({ _id: step.account }, { session });
+    const gate = await native(store.gates).findOne({ _id: step.account }, { session });
+    await native(store.gates).deleteOne({ _id: step.account }, { session });
     const retained = await retainedOf(store, step.account, session);
     const late = { discarded: gate?.discarded ?? 0, refused: gate?.refused ?? 0 };
     const certificate = newCertificateId();

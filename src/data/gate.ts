@@ -84,11 +84,9 @@ export async function deleteIn(store: Store, session: ClientSession, deletion: D
     const filter = ofAccount(account, set, sets[name] ?? {});
     deleted[name] = (await store.connection.collection(set.collection).deleteMany(filter, { session })).deletedCount;
   }
-  const after = await native(store.accounts).findOneAndUpdate(
-    { _id: account },
-    change?.(deleted) ?? { $inc: { passes: 1 } },
-    { session, returnDocument: 'after' },
-  );
+  await native(store.accounts).updateOne({ _id: account }, change?.(deleted) ?? { $inc: { passes: 1 } }, { session });
+  // Not by findAndModify: the embedded database looks through the whole collection for that.
+  const after = await findAccount(store, account, session);
   if (after === null) throw new Error(`account ${account} is gone in the middle of a transaction`);
   return { sets: deleted, account: after };
 }

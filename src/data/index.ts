@@ -19,7 +19,7 @@ export {
   type CertificateDocument,
   type SettingsDocument,
 } from './documents';
-export { openStore, prepareStore, type Store } from './store';
+export { findAccount, openStore, prepareStore, type Store } from './store';
 export { deleteIn, deleteThroughGate, type Deletion } from './gate';
 export { cutoffOf, shownFrom } from './age';
 export { purgeDue, type PurgeHooks, type PurgeStretch } from './purge';

@@ -1,7 +1,7 @@
 /** Asking for an export. */
 import type { ClientSession } from 'mongoose';
 import { native } from '../database';
-import { dataSets, type AccountDocument, type Store } from '../data';
+import { dataSets, findAccount, type AccountDocument, type Store } from '../data';
 import { registerExports, type ExportDocument } from './documents';
 import type { ArchiveStorage } from './storage';
 
@@ -51,12 +51,9 @@ export async function requestExport(
   const kept = await exports.countDocuments({ account, status: 'ready' }, { session });
   if (kept >= mostKept) return { tooMany: kept };
   // Counts on the account's own document, so that whatever locks it comes before or after, and never beside.
-  const open = await native(store.accounts).findOneAndUpdate(
-    { _id: account, state: { $ne: 'erased' }, erasing: { $exists: false } },
-    { $inc: { passes: 1 } },
-    { session, projection: { _id: 1 } },
-  );
-  if (open === null) return { closed: true };
+  const found = await findAccount(store, account, session);
+  if (found === null || found.state === 'erased' || found.erasing !== undefined) return { closed: true };
+  await native(store.accounts).updateOne({ _id: account }, { $inc: { passes: 1 } }, { session });
   const created: ExportDocument = {
     _id: id,
     account,
