@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { freePort } from '../src/embedded';
 import { databaseUri, type Ground } from './harness';
-import { region } from './stores';
+import { masterKey, region, vaultUri } from './stores';
 
 export const adminKey = 'bench-administrator';
 
@@ -32,8 +32,10 @@ export async function startApi(ground: Ground, database: string): Promise<Api> {
       ABLAUF_MANAGEMENT_PORT: String(management),
       ABLAUF_REGION: region,
       ABLAUF_ADMIN_KEY: adminKey,
-      LITELLM_MASTER_KEY: 'bench-master-key',
+      LITELLM_MASTER_KEY: masterKey,
       ABLAUF_MONGODB_URI: databaseUri(ground, database),
+      ABLAUF_VAULT_URI: vaultUri(databaseUri(ground, database)),
+      ABLAUF_VAULT_SHARED: '1',
       ABLAUF_TEMPORAL_ADDRESS: ground.temporalAddress,
       ABLAUF_LOG_LEVEL: 'warn',
     },

@@ -1,17 +1,33 @@
 /** Databases and accounts for benchmarks, made directly: what is measured does not depend on how they came about. */
 import { openStore, prepareStore, type AccountDocument, type GuardSettings, type Store } from '../src/data';
+import { localKeyProvider, openKeyStore, openVault } from '../src/vault';
 import { begin, type Lifecycle, type Settings } from '../src/lifecycle';
 import { databaseUri, type Ground } from './harness';
 
 export const region = 'eu-central-1';
+export const masterKey = 'sk-bench-master-key-of-some-length';
 export const settings: Settings = { gracePeriod: 'P14D', expiryPeriod: 'P30D', notice: 'P7D', minPeriod: 'PT1M' };
 
 /** Lets as many erasures begin as a benchmark likes. */
 export const guard: GuardSettings = { clockTolerance: 300_000, share: 1, minimum: 1_000_000 };
 
+/** The vault's database, beside the data's. */
+export function vaultUri(uri: string): string {
+  const vault = new URL(uri);
+  vault.pathname = `${vault.pathname}_vault`;
+  return vault.href;
+}
+
+/** Opens a benchmark's database and its vault. */
+export async function openBenchStore(uri: string): Promise<Store> {
+  const keyStore = await openKeyStore({ uri: vaultUri(uri) });
+  const vault = await openVault({ keyStore, region, master: localKeyProvider(masterKey, region) });
+  return openStore({ uri, region, vault });
+}
+
 /** Opens an empty database of the benchmark's own. */
 export async function freshStore(ground: Ground, name: string): Promise<Store> {
-  const store = await openStore({ uri: databaseUri(ground, name), region });
+  const store = await openBenchStore(databaseUri(ground, name));
   await store.connection.dropDatabase();
   await prepareStore(store);
   return store;
@@ -19,7 +35,8 @@ export async function freshStore(ground: Ground, name: string): Promise<Store> {
 
 export async function dropStore(store: Store): Promise<void> {
   await store.connection.dropDatabase();
-  await store.connection.close();
+  await store.vault.keyStore.connection.dropDatabase();
+  await store.close();
 }
 
 /** Puts accounts into a database, with open gates and without workflows. @param lifecycle active when absent @param purgeAt when records age */

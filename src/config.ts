@@ -8,10 +8,12 @@ import type { ExportLimits, S3Options } from './exports';
 import { MAX_PERIOD, parseDuration, periodFlaws, type Settings } from './lifecycle';
 import { durationSchema } from './lifecycle/schemas';
 import type { ProcessorSettings } from './processors';
+import { leastMasterKeyLength } from './vault';
 
 /** The sites a deployment can be at, and the data region each belongs to (R25). */
 export const sites = { 'us-west-1': 'US', 'us-east-1': 'US', 'eu-central-1': 'EU' } as const;
 
+const masterKey = z.string().min(leastMasterKeyLength, `must have at least ${leastMasterKeyLength} characters`);
 const port = z.coerce.number().int().min(0).max(65535);
 const duration = durationSchema;
 const uri = z.string().regex(/^mongodb(\+srv)?:\/\//, 'must begin with mongodb:// or mongodb+srv://');
@@ -37,8 +39,19 @@ const schema = z.object({
     .default('eu-central-1')
     .describe('Site; its data region follows'),
   ABLAUF_ADMIN_KEY: z.string().min(1).describe('Key of the first administrator'),
-  LITELLM_MASTER_KEY: z.string().min(1).describe('Master key of the deployment'),
+  LITELLM_MASTER_KEY: masterKey.describe('Master key of the deployment: every other key is wrapped under it (R21)'),
+  LITELLM_MASTER_KEY_PREVIOUS: z
+    .string()
+    .optional()
+    .describe('Master keys that were in use before, separated by commas, until `ablauf keys rotate` is through'),
   ABLAUF_MONGODB_URI: uri.describe('MongoDB, with the database in its path'),
+  ABLAUF_VAULT_URI: uri.describe(
+    "MongoDB that keeps the wrapped keys: another server than the data's, with backups of its own",
+  ),
+  ABLAUF_VAULT_SHARED: z
+    .enum(['0', '1'])
+    .default('0')
+    .describe("`1` lets the keys lie on the data's own server, where destroying one does not reach the data's backups"),
   ABLAUF_TEMPORAL_ADDRESS: z.string().min(1).describe('Temporal, as host:port'),
   ABLAUF_TEMPORAL_NAMESPACE: z.string().min(1).default('default').describe('Namespace'),
   ABLAUF_GRACE_PERIOD: duration.default('P14D').describe('Default grace period (R3)'),
@@ -161,7 +174,12 @@ export interface Config {
   readonly workerManagementPort: number;
   readonly region: keyof typeof sites;
   readonly adminKey: string;
-  readonly masterKey: string;
+  readonly vault: {
+    readonly uri: string;
+    readonly masterKey: string;
+    /** Master keys that keys may still be wrapped under. */
+    readonly previous: readonly string[];
+  };
   readonly mongodbUri: string;
   readonly temporal: { readonly address: string; readonly namespace: string; readonly taskQueue: string };
   readonly settings: Settings;
@@ -199,6 +217,12 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
   if (parseDuration(values.ABLAUF_MIN_PERIOD) < 1000) flaws.push('ABLAUF_MIN_PERIOD: must be at least PT1S');
   const exports = exportConfig(values, flaws);
+  const previous = previousKeys(values.LITELLM_MASTER_KEY_PREVIOUS, flaws);
+  if (values.ABLAUF_VAULT_SHARED === '0' && hostsOf(values.ABLAUF_VAULT_URI) === hostsOf(values.ABLAUF_MONGODB_URI)) {
+    flaws.push(
+      "ABLAUF_VAULT_URI: names the data's own server; keys belong on another one, or say ABLAUF_VAULT_SHARED=1",
+    );
+  }
   if (flaws.length > 0) throw new ConfigError(flaws);
   return {
     host: values.ABLAUF_HOST,
@@ -207,7 +231,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     workerManagementPort: values.ABLAUF_WORKER_MANAGEMENT_PORT,
     region: values.ABLAUF_REGION,
     adminKey: values.ABLAUF_ADMIN_KEY,
-    masterKey: values.LITELLM_MASTER_KEY,
+    vault: { uri: values.ABLAUF_VAULT_URI, masterKey: values.LITELLM_MASTER_KEY, previous },
     mongodbUri: values.ABLAUF_MONGODB_URI,
     temporal: {
       address: values.ABLAUF_TEMPORAL_ADDRESS,
@@ -234,6 +258,23 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     logLevel: values.ABLAUF_LOG_LEVEL,
     exports,
   };
+}
+
+/** The servers a MongoDB URI names, in any order. */
+function hostsOf(text: string): string {
+  const [, hosts = ''] = /^mongodb(?:\+srv)?:\/\/(?:[^@/]*@)?([^/?]*)/.exec(text) ?? [];
+  return hosts.toLowerCase().split(',').sort().join();
+}
+
+function previousKeys(text: string | undefined, flaws: string[]): string[] {
+  const keys = (text ?? '')
+    .split(',')
+    .map((key) => key.trim())
+    .filter((key) => key !== '');
+  if (keys.some((key) => key.length < leastMasterKeyLength)) {
+    flaws.push(`LITELLM_MASTER_KEY_PREVIOUS: each must have at least ${leastMasterKeyLength} characters`);
+  }
+  return keys;
 }
 
 function exportConfig(values: z.output<typeof schema>, flaws: string[]): Config['exports'] {

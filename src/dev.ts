@@ -77,7 +77,7 @@ async function runDev(
       throw error;
     });
     Object.assign(run.env, {
-      ...(mongodb && { ABLAUF_MONGODB_URI: mongodb.uri }),
+      ...(mongodb && { ABLAUF_MONGODB_URI: mongodb.uri, ...vaultBeside(mongodb.uri, run.env) }),
       ...(temporal && { ABLAUF_TEMPORAL_ADDRESS: temporal.address, ABLAUF_TEMPORAL_NAMESPACE: temporal.namespace }),
     });
     await startServices(run, entries);
@@ -95,6 +95,14 @@ async function runDev(
     }
     lock.release();
   }
+}
+
+/** A developer's keys lie beside the data: that an erasure reaches backups too is for production, with servers of their own. */
+function vaultBeside(uri: string, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  if ((env['ABLAUF_VAULT_URI'] ?? env['ABLAUF_VAULT_URI_FILE'] ?? '') !== '') return {};
+  const vault = new URL(uri);
+  vault.pathname = '/ablauf_vault';
+  return { ABLAUF_VAULT_URI: vault.href, ABLAUF_VAULT_SHARED: '1' };
 }
 
 async function startOwnMongodb(run: Run): Promise<RunningMongodb | undefined> {

@@ -8,6 +8,7 @@ import { readConfig } from './config';
 import { assertDeclared, openStore, prepareStore } from './data';
 import { openArchives, registerExports } from './exports';
 import { checkHealth, serveMetrics } from './operations';
+import { openConfiguredVault } from './open-vault';
 import { createLog, runMain } from './process';
 import { connectLazily, openCourses, openJobs } from './temporal';
 
@@ -19,9 +20,11 @@ runMain('api', async () => {
   const log = createLog('api', config.logLevel);
   const { region } = config;
   const { namespace, taskQueue } = config.temporal;
+  const vault = await openConfiguredVault(config, databasePatience);
   const store = await openStore({
     uri: config.mongodbUri,
     region,
+    vault,
     appName: 'ablauf-api',
     socketTimeout: databasePatience,
   });
@@ -30,7 +33,7 @@ runMain('api', async () => {
   registerExports(store.connection);
   await prepareStore(store);
   // Over a connection of its own: looking through large collections may take longer than a request has patience.
-  const patient = await openStore({ uri: config.mongodbUri, region, appName: 'ablauf-api-start' });
+  const patient = await openStore({ uri: config.mongodbUri, region, vault, appName: 'ablauf-api-start' });
   await assertDeclared(patient).finally(() => patient.connection.close());
   const connection = connectLazily(config.temporal.address);
   const client = new Client({ connection, namespace });
@@ -65,7 +68,7 @@ runMain('api', async () => {
       await closed;
       management.close();
       await connection.close();
-      await store.connection.close();
+      await store.close();
     },
   };
 });

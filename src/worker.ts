@@ -6,6 +6,7 @@ import { assertDeclared, openStore, prepareStore } from './data';
 import { readConfig } from './config';
 import { openArchives, registerExports } from './exports';
 import { createLog, runMain } from './process';
+import { openConfiguredVault } from './open-vault';
 import { createAccountWorker, keepEnsuringSchedules } from './temporal';
 
 runMain('worker', async () => {
@@ -26,7 +27,8 @@ runMain('worker', async () => {
       metrics: { prometheus: { bindAddress: `${config.host}:${config.workerManagementPort}` } },
     },
   });
-  const store = await openStore({ uri: config.mongodbUri, region: config.region, appName: 'ablauf-worker' });
+  const vault = await openConfiguredVault(config);
+  const store = await openStore({ uri: config.mongodbUri, region: config.region, vault, appName: 'ablauf-worker' });
   registerExports(store.connection);
   await prepareStore(store);
   await assertDeclared(store);
@@ -62,7 +64,7 @@ runMain('worker', async () => {
       await running;
       await scheduled;
       await connection.close();
-      await store.connection.close();
+      await store.close();
     },
   };
 });

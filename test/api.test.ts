@@ -13,6 +13,7 @@ import { openStore, prepareStore } from '../src/data';
 import { startMongodb } from '../src/embedded';
 import { openCourses, OutcomeUnknownError, TemporalUnavailableError } from '../src/temporal';
 import { Interposer, adminKey, listen, startApi, type Api } from './helpers/api';
+import { openTestVault } from './helpers/system';
 
 let api: Api;
 const interposer = new Interposer();
@@ -240,7 +241,8 @@ describe('when something is away', () => {
   ] as const)('answers in time while the database is %s', async (_name, signal) => {
     const folder = await mkdtemp(join(tmpdir(), 'ablauf-test-'));
     const mongodb = await startMongodb({ dataDir: folder, port: 0 });
-    const store = await openStore({ uri: mongodb.uri, region: 'eu-central-1' });
+    const vault = await openTestVault(mongodb.uri);
+    const store = await openStore({ uri: mongodb.uri, region: 'eu-central-1', vault });
     const model = registerKeys(store.connection);
     registerIdempotency(store.connection);
     await prepareStore(store);

@@ -3,15 +3,14 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { certificateIdPattern, issueCertificate, pseudonymOf, type ErasureCertificate, type Store } from '../src/data';
 import { native } from '../src/database';
 import { startApi, type Api } from './helpers/api';
-import { openTestStore, randomAccountId } from './helpers/system';
+import { dropTestStore, openTestStore, randomAccountId } from './helpers/system';
 
 let store: Store;
 beforeAll(async () => {
   store = await openTestStore();
 });
 afterAll(async () => {
-  await store.connection.dropDatabase();
-  await store.connection.close();
+  await dropTestStore(store);
 });
 
 const erasedAt = '2026-11-22T12:00:00.000Z';
@@ -72,8 +71,7 @@ describe('a pseudonym', () => {
     try {
       expect(await pseudonymOf(elsewhere, 'a')).not.toBe(await pseudonymOf(store, 'a'));
     } finally {
-      await elsewhere.connection.dropDatabase();
-      await elsewhere.connection.close();
+      await dropTestStore(elsewhere);
     }
   });
 
@@ -84,8 +82,7 @@ describe('a pseudonym', () => {
       expect(new Set(made).size).toBe(1);
       expect(await fresh.settings.countDocuments()).toBe(1);
     } finally {
-      await fresh.connection.dropDatabase();
-      await fresh.connection.close();
+      await dropTestStore(fresh);
     }
   });
 });

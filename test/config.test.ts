@@ -7,8 +7,9 @@ import { ConfigError, readConfig } from '../src/config';
 
 const complete = {
   ABLAUF_ADMIN_KEY: 'an-administrators-key',
-  LITELLM_MASTER_KEY: 'sk-master',
+  LITELLM_MASTER_KEY: 'sk-master-key-of-some-length',
   ABLAUF_MONGODB_URI: 'mongodb://127.0.0.1:27017/ablauf',
+  ABLAUF_VAULT_URI: 'mongodb://127.0.0.1:27018/ablauf_vault',
   ABLAUF_TEMPORAL_ADDRESS: '127.0.0.1:7233',
 };
 

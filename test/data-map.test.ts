@@ -15,7 +15,7 @@ import {
   undeclaredPaths,
   type Store,
 } from '../src/data';
-import { openTestStore, required } from './helpers/system';
+import { dropTestStore, masterKey, openTestStore, required, vaultUriBeside } from './helpers/system';
 
 let store: Store;
 
@@ -27,8 +27,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await store.connection.dropDatabase();
-  await store.connection.close();
+  await dropTestStore(store);
 });
 
 describe('the data map', () => {
@@ -141,7 +140,9 @@ describe('compareWithMap', () => {
           env: {
             ...process.env,
             ABLAUF_ADMIN_KEY: 'an-administrators-key',
-            LITELLM_MASTER_KEY: 'sk-master',
+            LITELLM_MASTER_KEY: masterKey,
+            ABLAUF_VAULT_URI: vaultUriBeside(uri.href),
+            ABLAUF_VAULT_SHARED: '1',
             ABLAUF_MONGODB_URI: uri.href,
             ABLAUF_TEMPORAL_ADDRESS: required('ABLAUF_TEST_TEMPORAL'),
             ABLAUF_PORT: '0',

@@ -16,7 +16,7 @@ import {
 import { startApi } from './helpers/api';
 import { addDueAccount, addRecords, beginningOf, judgement } from './helpers/due-accounts';
 import { eventually } from './helpers/eventually';
-import { admin, openGuard, openTestStore, startTimeSkippingSystem } from './helpers/system';
+import { admin, openGuard, dropTestStore, openTestStore, startTimeSkippingSystem } from './helpers/system';
 
 const day = 86_400_000;
 const decade = 3653 * day;
@@ -31,8 +31,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await store.connection.dropDatabase();
-  await store.connection.close();
+  await dropTestStore(store);
 });
 
 async function reread(id: string): Promise<AccountDocument> {

@@ -19,7 +19,7 @@ import type { Store } from '../src/data';
 import { begin, type Hold } from '../src/lifecycle';
 import { sha256Of, unpack } from './helpers/exports';
 import { startObjectStorage, type ObjectStorage } from './helpers/s3';
-import { openTestStore, randomAccountId, region, standardSettings } from './helpers/system';
+import { dropTestStore, openTestStore, randomAccountId, region, standardSettings } from './helpers/system';
 
 let store: Store;
 let s3: ObjectStorage;
@@ -30,8 +30,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(async () => {
   await s3.stop();
-  await store.connection.dropDatabase();
-  await store.connection.close();
+  await dropTestStore(store);
 });
 
 const hold: Hold = { id: 'hold-1', reason: 'lawsuit', placedAt: '2026-01-01T00:00:00.000Z', placedBy: 'test' };

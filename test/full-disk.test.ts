@@ -21,7 +21,7 @@ import {
 import { freePort, startMongodb, type RunningMongodb } from '../src/embedded';
 import { addDueAccount, addRecords, beginningOf, judgement } from './helpers/due-accounts';
 import { eventually } from './helpers/eventually';
-import { region } from './helpers/system';
+import { openTestVault, region } from './helpers/system';
 
 const size = 160 * 1024 * 1024;
 const accountPaths = [['metadata', 'user_api_key_org_id']];
@@ -51,12 +51,12 @@ const disk = mounted();
   beforeAll(async () => {
     port = await freePort();
     server = await startMongodb({ dataDir: join(folder, 'mongodb'), port });
-    store = await openStore({ uri: server.uri, region, socketTimeout: 4000 });
+    store = await openStore({ uri: server.uri, region, vault: await openTestVault(server.uri), socketTimeout: 4000 });
     await prepareStore(store);
   }, 120_000);
 
   afterAll(async () => {
-    await store.connection.close();
+    await store.close();
     await server.stop();
     execFileSync('umount', ['-l', folder], { timeout: 10_000 });
     rmSync(folder, { recursive: true, force: true });

@@ -16,7 +16,7 @@ import {
 } from '../src/data';
 import { native } from '../src/database';
 import type { Hold } from '../src/lifecycle';
-import { openTestStore, region } from './helpers/system';
+import { dropTestStore, openTestStore, region } from './helpers/system';
 
 const root = join(__dirname, '..');
 
@@ -267,8 +267,7 @@ describe('the gate', () => {
     store = await openTestStore();
   });
   afterAll(async () => {
-    await store.connection.dropDatabase();
-    await store.connection.close();
+    await dropTestStore(store);
   });
 
   const collectionOf = (set: DataSet) => store.connection.collection<Record<string, unknown>>(set.collection);

@@ -17,7 +17,7 @@ import { planFor, recorded } from '../src/data/plan';
 import { recordStepIn } from '../src/data/record-step';
 import { native } from '../src/database';
 import type { Hold, Lifecycle } from '../src/lifecycle';
-import { admin, openTestStore, region } from './helpers/system';
+import { admin, dropTestStore, openTestStore, region } from './helpers/system';
 
 const seed = Number(process.env['RACE_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 const atOnce = 12;
@@ -30,8 +30,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await store.connection.dropDatabase();
-  await store.connection.close();
+  await dropTestStore(store);
 });
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */

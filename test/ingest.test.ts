@@ -13,7 +13,7 @@ import {
   type Store,
 } from '../src/data';
 import { begin, type PolicyOverrides } from '../src/lifecycle';
-import { openTestStore, randomAccountId, region, standardSettings } from './helpers/system';
+import { dropTestStore, openTestStore, randomAccountId, region, standardSettings } from './helpers/system';
 
 let store: Store;
 
@@ -22,8 +22,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await store.connection.dropDatabase();
-  await store.connection.close();
+  await dropTestStore(store);
 });
 
 const paths = [['metadata', 'user_api_key_org_id']];

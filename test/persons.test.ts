@@ -7,7 +7,7 @@ import { startApi, type Answered, type Api } from './helpers/api';
 import { eventually } from './helpers/eventually';
 import { everywhere, recordCounts } from './helpers/events';
 import { startProcesses } from './helpers/processes';
-import { openTestStore, region, startTimeSkippingSystem, type System } from './helpers/system';
+import { dropTestStore, openTestStore, region, startTimeSkippingSystem, type System } from './helpers/system';
 
 const day = 86_400_000;
 const hour = 3_600_000;
@@ -325,8 +325,7 @@ describe('erasePerson', () => {
       expect(await erasePerson(opened, { account, request: 'another' })).toBe('gone');
       expect(await opened.audit.entries.countDocuments({ account, action: 'person.erased' })).toBe(1);
     } finally {
-      await opened.connection.dropDatabase();
-      await opened.connection.close();
+      await dropTestStore(opened);
     }
   });
 });

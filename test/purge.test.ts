@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { purgeDue, type PurgeHooks, type PurgeStretch, type Store } from '../src/data';
 import { begin, type Hold, type Lifecycle } from '../src/lifecycle';
-import { openTestStore, randomAccountId, region, standardSettings } from './helpers/system';
+import { dropTestStore, openTestStore, randomAccountId, region, standardSettings } from './helpers/system';
 
 // The promise: R12 in the database. Records older than the days an account keeps are purged and audited, and nothing else is,
 // whatever the clocks say, whoever interrupts, and whatever fails.
@@ -18,8 +18,7 @@ beforeAll(async () => {
   store = await openTestStore();
 });
 afterAll(async () => {
-  await store.connection.dropDatabase();
-  await store.connection.close();
+  await dropTestStore(store);
 });
 
 interface Given {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { categories, readRecords, type CustomerRecord, type RecordQuery, type Store } from '../src/data';
-import { openTestStore } from './helpers/system';
+import { dropTestStore, openTestStore } from './helpers/system';
 
 let store: Store;
 
@@ -9,8 +9,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await store.connection.dropDatabase();
-  await store.connection.close();
+  await dropTestStore(store);
 });
 
 const noon = Date.UTC(2026, 0, 1, 12);

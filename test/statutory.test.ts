@@ -16,15 +16,14 @@ import {
 } from '../src/data';
 import { native } from '../src/database';
 import { bury, erasingAccount, invoices, storeInvoices } from './helpers/invoices';
-import { openTestStore, randomAccountId } from './helpers/system';
+import { dropTestStore, openTestStore, randomAccountId } from './helpers/system';
 
 let store: Store;
 beforeAll(async () => {
   store = await openTestStore();
 });
 afterAll(async () => {
-  await store.connection.dropDatabase();
-  await store.connection.close();
+  await dropTestStore(store);
 });
 
 describe('the date the law names', () => {

@@ -1,11 +1,10 @@
 /** What ours is measured against: Express, one route, one lean `findOne` by the primary index, nothing else. */
 import type { AddressInfo } from 'node:net';
 import express from 'express';
-import { openStore } from '../../src/data';
-import { region } from '../stores';
+import { openBenchStore } from '../stores';
 
 async function main(): Promise<void> {
-  const { accounts } = await openStore({ uri: process.env['BENCH_MONGODB'] ?? '', region });
+  const { accounts } = await openBenchStore(process.env['BENCH_MONGODB'] ?? '');
   const app = express();
   app.get('/accounts/:id', async (request, response) => {
     response.json(await accounts.findOne({ _id: request.params.id }).lean());

@@ -1,11 +1,11 @@
 /** A process that does nothing but write an archive, and says how much memory that took. */
-import { openStore, prepareStore } from '../../src/data';
+import { prepareStore } from '../../src/data';
 import { openGridFsArchives, registerExports, requestExport, writeExport } from '../../src/exports';
 import type { Told } from '../export';
-import { region } from '../stores';
+import { openBenchStore } from '../stores';
 
 async function main(): Promise<void> {
-  const store = await openStore({ uri: process.env['BENCH_MONGODB'] ?? '', region });
+  const store = await openBenchStore(process.env['BENCH_MONGODB'] ?? '');
   const { exports } = registerExports(store.connection);
   await prepareStore(store);
   const storage = openGridFsArchives(store);

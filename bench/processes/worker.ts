@@ -2,14 +2,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import { createActivities } from '../../src/activities';
-import { openStore } from '../../src/data';
 import { openGridFsArchives } from '../../src/exports';
 import { createAccountWorker } from '../../src/temporal';
-import { guard, region, settings } from '../stores';
+import { guard, openBenchStore, settings } from '../stores';
 
 async function main(): Promise<void> {
   Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
-  const store = await openStore({ uri: process.env['BENCH_MONGODB'] ?? '', region });
+  const store = await openBenchStore(process.env['BENCH_MONGODB'] ?? '');
   const connection = await NativeConnection.connect({ address: process.env['BENCH_TEMPORAL'] ?? '' });
   const worker = await createAccountWorker({
     connection,

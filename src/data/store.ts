@@ -1,6 +1,7 @@
 /** The database as this product sees it: its collections, transactions, and its clock. */
 import mongoose, { type ClientSession, type Connection } from 'mongoose';
 import { openAuditLog, type AuditLog } from '../audit';
+import type { Vault } from '../vault';
 import type { AccountDocument } from './documents';
 import { modelsOn, type Models } from './models';
 
@@ -9,6 +10,8 @@ export interface Store extends Models {
   readonly connection: Connection;
   readonly region: string;
   readonly audit: AuditLog;
+  /** The keys everything personal is encrypted with. */
+  readonly vault: Vault;
   /**
    * Runs several writes as one. Repeats `work` after a conflict with another transaction, so `work` must not have
    * effects outside of it. Errors of ours end it without effect.
@@ -19,11 +22,15 @@ export interface Store extends Models {
    * skip time move it.
    */
   databaseTime(): Promise<Date>;
+  /** Closes the database and the vault. */
+  close(): Promise<void>;
 }
 
 export interface StoreOptions {
   readonly uri: string;
   readonly region: string;
+  /** Open already; closed with the store. */
+  readonly vault: Vault;
   /** How long to look for a server before saying that there is none, in milliseconds. @default 2000 */
   readonly selectionTimeout?: number;
   /** How long one operation may take before its connection is given up, in milliseconds. */
@@ -45,7 +52,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...(options.socketTimeout === undefined ? {} : { socketTimeoutMS: options.socketTimeout }),
   });
   await connection.asPromise();
-  return storeOn(connection, options.region);
+  return storeOn(connection, options.region, options.vault);
 }
 
 /** An account or its tombstone, whole; inside a transaction where a session is given. */
@@ -57,12 +64,13 @@ export function findAccount(store: Store, id: string, session?: ClientSession): 
 }
 
 /** The store on an open connection. */
-function storeOn(connection: Connection, region: string): Store {
+function storeOn(connection: Connection, region: string, vault: Vault): Store {
   return {
     ...modelsOn(connection),
     connection,
     region,
     audit: openAuditLog(connection, region),
+    vault,
     transaction: (work) =>
       connection.getClient().withSession((session) =>
         session.withTransaction(() => work(session), {
@@ -74,6 +82,10 @@ function storeOn(connection: Connection, region: string): Store {
       const { localTime } = await connection.getClient().db().admin().command({ hello: 1 });
       if (!(localTime instanceof Date)) throw new Error('the database server does not say what time it is');
       return localTime;
+    },
+    async close() {
+      await connection.close();
+      await vault.close();
     },
   };
 }

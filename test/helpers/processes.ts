@@ -15,6 +15,7 @@ import {
 } from '../../src/embedded';
 import { searchAttributeTypes } from '../../src/workflows';
 import { call, type Answer } from '../../scripts/support/http';
+import { masterKey, vaultUriBeside } from './system';
 
 export type Part = 'mongodb' | 'temporal' | 'worker' | 'api';
 
@@ -57,8 +58,10 @@ export async function startProcesses(environment: Readonly<Record<string, string
     ABLAUF_MANAGEMENT_PORT: String(ports.metrics),
     ABLAUF_WORKER_MANAGEMENT_PORT: String(ports.workerMetrics),
     ABLAUF_ADMIN_KEY: adminKey,
-    LITELLM_MASTER_KEY: 'sk-test-master-key',
+    LITELLM_MASTER_KEY: masterKey,
     ABLAUF_MONGODB_URI: uri,
+    ABLAUF_VAULT_URI: vaultUriBeside(uri),
+    ABLAUF_VAULT_SHARED: '1',
     ABLAUF_TEMPORAL_ADDRESS: `127.0.0.1:${ports.temporal}`,
     ABLAUF_GRACE_PERIOD: 'PT2S',
     ABLAUF_EXPIRY_PERIOD: 'PT2S',

@@ -25,6 +25,7 @@ import {
   type Jobs,
 } from '../../src/temporal';
 import type { ProcessorSettings } from '../../src/processors';
+import { localKeyProvider, openKeyStore, openVault, type Vault } from '../../src/vault';
 import { searchAttributeTypes, type MessageContext, type Recorded } from '../../src/workflows';
 
 export const region = 'eu-central-1';
@@ -98,14 +99,36 @@ export function required(name: string): string {
   return value;
 }
 
-/** A database of the test's own on the shared server. */
+export const masterKey = 'sk-test-master-key-of-some-length';
+
+/** A database of the test's own on the shared server, and a vault beside it. */
 export async function openTestStore(): Promise<Store> {
   const uri = new URL(required('ABLAUF_TEST_MONGODB'));
   uri.pathname = `/test_${randomBytes(6).toString('hex')}`;
-  const store = await openStore({ uri: uri.href, region });
+  const store = await openStore({ uri: uri.href, region, vault: await openTestVault(uri.href) });
   registerExports(store.connection);
   await prepareStore(store);
   return store;
+}
+
+/** The vault's database, beside the data's. */
+export function vaultUriBeside(uri: string): string {
+  const vault = new URL(uri);
+  vault.pathname = `${vault.pathname}_vault`;
+  return vault.href;
+}
+
+/** The vault of the database with this URI. */
+export async function openTestVault(uri: string): Promise<Vault> {
+  const keyStore = await openKeyStore({ uri: vaultUriBeside(uri) });
+  return openVault({ keyStore, region, master: localKeyProvider(masterKey, region) });
+}
+
+/** Drops what a test's store has in its database and its vault, and closes both. */
+export async function dropTestStore(store: Store): Promise<void> {
+  await store.connection.dropDatabase();
+  await store.vault.keyStore.connection.dropDatabase();
+  await store.close();
 }
 
 export function randomAccountId(): string {
@@ -267,8 +290,7 @@ async function assemble(options: SystemOptions, ground: Ground): Promise<System>
       try {
         if (options.undeclared !== true) await assertDeclared(store, { full: true });
       } finally {
-        await store.connection.dropDatabase();
-        await store.connection.close();
+        await dropTestStore(store);
         await ground.close();
       }
     },

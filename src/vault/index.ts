@@ -1,0 +1,7 @@
+/** Master key, account keys, field encryption, signing. */
+export * from './errors';
+export { isSealedText, type Cipher, type Place } from './cipher';
+export { openKeyStore, type KeyDocument, type KeyStore, type KeyStoreOptions, type WrappedKey } from './key-store';
+export { leastMasterKeyLength, localKeyProvider, type KeyProvider } from './master-key';
+export type { PublicKey, Signer } from './signer';
+export { contextOf, openVault, type SystemKey, type Vault, type VaultOptions } from './vault';

@@ -1,0 +1,76 @@
+/**
+ * Where wrapped keys lie: a store of its own (`ABLAUF_VAULT_URI`), apart from the data, its logs and its backups. Destroying
+ * a key there is what makes an erasure reach every copy of the data.
+ */
+import mongoose, { Schema, type Connection, type mongo } from 'mongoose';
+
+/** A key as it is stored: under which master key, and wrapped by it. */
+export interface WrappedKey {
+  readonly wrapped: mongo.Binary;
+  /** The master key's name; see `KeyProvider.id`. */
+  readonly master: string;
+}
+
+/** The keys of one owner, or that there were some. */
+export interface KeyDocument {
+  /** `account/PSEUDONYM`, `retained/PSEUDONYM` or `system/NAME`: names no account. */
+  readonly _id: string;
+  readonly region: string;
+  readonly createdAt: Date;
+  /** The version in use. Absent once destroyed, as are the keys. */
+  readonly current?: number;
+  readonly versions?: readonly (WrappedKey & { readonly version: number; readonly at: Date })[];
+  readonly index?: WrappedKey;
+  /** Counts re-wrappings and new versions, so that two of them do not undo each other. */
+  readonly revision: number;
+  readonly destroyedAt?: Date;
+}
+
+const schema = new Schema<KeyDocument>(
+  {
+    _id: { type: String, required: true },
+    region: { type: String, required: true },
+    createdAt: { type: Date, required: true },
+    current: Number,
+    versions: Schema.Types.Mixed,
+    index: Schema.Types.Mixed,
+    revision: { type: Number, required: true },
+    destroyedAt: Date,
+  },
+  { collection: 'vaultKeys', versionKey: false, strict: 'throw' },
+);
+
+/** An open key store. */
+export interface KeyStore {
+  readonly connection: Connection;
+  readonly keys: mongo.Collection<KeyDocument>;
+}
+
+export interface KeyStoreOptions {
+  readonly uri: string;
+  /** How long to look for a server before saying that there is none, in milliseconds. @default 2000 */
+  readonly selectionTimeout?: number;
+  /** How long one operation may take before its connection is given up, in milliseconds. */
+  readonly socketTimeout?: number;
+  readonly appName?: string;
+}
+
+/** Connects to the key store, and creates its collection. The connection recovers by itself. */
+export async function openKeyStore(options: KeyStoreOptions): Promise<KeyStore> {
+  const connection = mongoose.createConnection(options.uri, {
+    serverSelectionTimeoutMS: options.selectionTimeout ?? 2000,
+    heartbeatFrequencyMS: 1000,
+    connectTimeoutMS: 2000,
+    appName: options.appName ?? 'ablauf-vault',
+    readConcern: { level: 'majority' },
+    writeConcern: { w: 'majority', journal: true },
+    autoIndex: false,
+    autoCreate: false,
+    bufferCommands: false,
+    ...(options.socketTimeout === undefined ? {} : { socketTimeoutMS: options.socketTimeout }),
+  });
+  await connection.asPromise();
+  const model = connection.model<KeyDocument>('VaultKey', schema);
+  await model.createCollection();
+  return { connection, keys: model.collection as unknown as mongo.Collection<KeyDocument> };
+}
