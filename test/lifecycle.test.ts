@@ -690,6 +690,17 @@ describe('legal holds', () => {
     expect(deadlineOf(afterSecond)?.at).toBe(plus(lastMinute, 'P7D'));
   });
 
+  test('R7, R9: a policy change while that notice runs takes nothing of it from the hold that comes next', () => {
+    const released = plus(start, 'P40D');
+    const afterFirst = take(held, command('releaseHold', { holdId: held.holds[0]?.id }), released);
+    const shorter = take(afterFirst, command('changePolicy', { expiryPeriod: 'P20D' }), plus(released, 'P1D'));
+    expect(deadlineOf(shorter)?.at).toBe(plus(released, 'P7D'));
+    const again = take(shorter, command('placeHold', { reason: 'another lawsuit' }), plus(released, 'P2D'));
+    const lastMinute = plus(released, 'P6DT23H59M');
+    const afterSecond = take(again, command('releaseHold', { holdId: again.holds[0]?.id }), lastMinute);
+    expect(deadlineOf(afterSecond)?.at).toBe(plus(lastMinute, 'P7D'));
+  });
+
   test('R9: a hold placed while erasure runs can be placed, and erasure goes on after the notice', () => {
     const stopped = take(erasing, command('placeHold', { reason: 'lawsuit' }), plus(start, 'P30D'));
     expect(stopped.erasingSince).toBe(erasing.erasingSince);

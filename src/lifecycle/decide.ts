@@ -358,7 +358,9 @@ function runningPeriod(
   const before = endOf(account.since, account.period);
   if (Date.parse(plus(account.since, length)) >= Date.parse(before)) return { length };
   const notice = plus(now, settings.notice);
-  return withNotice(account.since, { length }, Date.parse(before) < Date.parse(notice) ? before : notice);
+  const next = withNotice(account.since, { length }, Date.parse(before) < Date.parse(notice) ? before : notice);
+  // The notice a hold's release gave runs on, and another hold meanwhile gets one of its own (R9).
+  return account.period.afterHold === true && next.notBefore !== undefined ? { ...next, afterHold: true } : next;
 }
 
 /** A period that ends at `since` plus its length, but not before the given instant. */
