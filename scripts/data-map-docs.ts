@@ -1,7 +1,7 @@
 /** `npm run docs:data-map`: renews docs/data-map.md from the declared data map. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { dataSets, otherCollections, type DataSet, type FieldKind } from '../src/data';
+import { dataSets, encryptedKinds, otherCollections, type DataSet, type FieldKind } from '../src/data';
 
 const file = join(__dirname, '..', 'docs', 'data-map.md');
 
@@ -36,6 +36,8 @@ ${table(
     'what it holds',
     'personal or secret fields',
     'content',
+    'encrypted under',
+    'one-way',
     'legal basis (GDPR)',
     'erasure',
     'retained by law',
@@ -47,8 +49,10 @@ ${table(
     `\`${set.collection}\``,
     ownerOf(set),
     set.holds,
-    fieldsOf(set.fields, ['personal', 'secret']),
-    fieldsOf(set.fields, ['content']),
+    fieldsOf(set, ['personal', 'secret']),
+    fieldsOf(set, ['content']),
+    fieldsOf(set, encryptedKinds) === '' ? '' : (set.key ?? "the account's key"),
+    fieldsOf(set, ['digest']),
     set.basis,
     set.reason ?? erasures[set.erasure],
     set.statutory === undefined ? '' : `${set.statutory.years} years: ${set.statutory.law}`,
@@ -59,8 +63,18 @@ ${table(
 
 *Holdable* are the data sets a legal hold may choose; a hold that chooses none holds everything (R9). *Exported* is what a
 customer downloads (R14). The records of ${list(dataSets.filter((set) => set.category !== undefined).map((set) => set.name))} carry the event's
-own time, by which active-data retention purges them (R12). Years retained by law are whole calendar years after the one a document is dated in. Fields that are neither personal nor content are opaque ids, and facts: states, times,
-counts, names of ours.
+own time, by which active-data retention purges them (R12). Years retained by law are whole calendar years after the one a document is dated in.
+
+## How fields are stored
+
+| a field's kind | what it is | how it is stored |
+| --- | --- | --- |
+| personal, content, secret | tells of a person; what a customer wrote, got, or had stored; lets in whoever knows it | encrypted: AES-256-GCM under the key named above, bound to region, collection, field and document, so that it opens nowhere else. Those marked † travel in messages and the log as well, as the text they are stored as: bound to account and field |
+| one-way | a hash of a key, or a blind index: a keyed hash that finds equal values and says nothing else | as it is; nothing leads back from it |
+| all others | opaque ids; states, times, counts, names of ours | in the clear: without them nothing could be found, fall due or be counted |
+
+\`src/data/protect.ts\` encrypts and opens by this table, and the comparison above refuses a value that should be encrypted
+and is not.
 
 ## One person's data
 
@@ -79,11 +93,12 @@ archives a customer exported before: those expire by themselves.
 None of them names an account.
 
 ${table(
-  ['collection', 'what it holds', 'secret fields'],
-  otherCollections.map(({ collection, holds, fields }) => [
-    `\`${collection}\``,
-    holds,
-    fieldsOf(fields, ['personal', 'content', 'secret']),
+  ['collection', 'what it holds', 'secret fields', 'encrypted under'],
+  otherCollections.map((place) => [
+    `\`${place.collection}\``,
+    place.holds,
+    fieldsOf(place, encryptedKinds),
+    place.key ?? '',
   ]),
 )}
 
@@ -103,10 +118,10 @@ function ownerOf({ owner, ownerless }: DataSet): string {
   return owner.id === 'whole' ? '`_id`' : 'beginning of `_id`';
 }
 
-function fieldsOf(fields: Readonly<Record<string, FieldKind>>, kinds: readonly FieldKind[]): string {
+function fieldsOf({ fields, texts = [] }: Pick<DataSet, 'fields' | 'texts'>, kinds: readonly FieldKind[]): string {
   return Object.keys(fields)
     .filter((name) => kinds.some((kind) => fields[name] === kind))
-    .map((name) => `\`${name}\``)
+    .map((name) => `\`${name}\`${texts.includes(name) ? ' †' : ''}`)
     .join(', ');
 }
 

@@ -4,6 +4,8 @@
  * 1. Every collection that holds anything is declared, as a data set or as one that names no account.
  * 2. Every field of every document is declared, in whatever depth.
  * 3. Every document of a data set names its account the way the set says.
+ * 4. Every value of a field the map calls personal, content or secret is encrypted (R21). Large content is looked at where
+ *    every document is read.
  *
  * At start a large collection is judged by its newest, its oldest and some random documents, so that a start takes as long
  * with a billion records as with a thousand; a field that only a few old documents have may be missed then. In CI, after every
@@ -11,23 +13,42 @@
  */
 import type { mongo } from 'mongoose';
 import { UndeclaredDataError } from './errors';
-import { dataSets, otherCollections, type DataSet, type FieldKind } from './map';
+import { dataSets, encryptedKinds, otherCollections, type DataSet, type FieldKind } from './map';
+import { isProtected } from './protect';
 import type { Store } from './store';
 
-/** Something stored that the map does not know. */
+/** Something stored that the map does not know, or knows otherwise. */
 export interface Discrepancy {
   readonly collection: string;
   /** The field, in dotted form; absent where it is the collection that is not declared. */
   readonly field?: string;
   /** How many documents were seen with it. */
   readonly documents: number;
-  readonly what: 'collection' | 'field' | 'owner';
+  readonly what: 'collection' | 'field' | 'owner' | 'in-the-clear';
 }
 
 export interface CompareOptions {
   /** Reads every document instead of a sample. @default false */
   readonly full?: boolean;
 }
+
+/** Collections that are not encrypted as yet. */
+const inTheClearAsYet = new Set([
+  'prompts',
+  'completions',
+  'logs',
+  'usage',
+  'invoices',
+  'sealedRecords',
+  'archives.chunks',
+  'personRequests',
+  'idempotencyKeys',
+  'accountDrafts',
+  'apiKeys',
+  'accounts',
+  'settings',
+  'processors',
+]);
 
 /** Up to so many documents a collection is read whole. */
 const readWhole = 2000;
@@ -68,6 +89,7 @@ export function undeclaredPaths(collection: string, paths: readonly string[]): s
 }
 
 function placeOf({ collection, field, what, documents }: Discrepancy): string {
+  if (what === 'in-the-clear') return `${collection}.${field ?? ''} (not encrypted in ${documents} documents)`;
   if (what === 'owner') return `${collection}.${field ?? '_id'} (does not name the account in ${documents} documents)`;
   return field === undefined ? collection : `${collection}.${field}`;
 }
@@ -86,19 +108,20 @@ async function compareCollection(collection: mongo.Collection, full: boolean): P
   const tree = treeOf(declared);
   const set = dataSets.find((candidate) => candidate.collection === name);
   const undeclared = new Map<string, number>();
+  const clear = new Map<string, number>();
   let ownerless = 0;
-  for await (const document of documentsOf(collection, bulkyFields(declared), full)) {
+  for await (const document of documentsOf(collection, full ? [] : bulkyFields(declared), full)) {
     for (const path of undeclaredIn(document, tree)) {
       if (undeclared.has(path) || undeclared.size < named) undeclared.set(path, (undeclared.get(path) ?? 0) + 1);
     }
+    if (!inTheClearAsYet.has(name)) {
+      for (const path of new Set(clearIn(document, tree))) clear.set(path, (clear.get(path) ?? 0) + 1);
+    }
     if (set !== undefined && !namesItsAccount(document, set)) ownerless += 1;
   }
-  const fields = [...undeclared].map(([field, documents]): Discrepancy => ({
-    collection: name,
-    field,
-    documents,
-    what: 'field',
-  }));
+  const found = (places: ReadonlyMap<string, number>, what: Discrepancy['what']) =>
+    [...places].map(([field, documents]): Discrepancy => ({ collection: name, field, documents, what }));
+  const fields = [...found(undeclared, 'field'), ...found(clear, 'in-the-clear')];
   if (set === undefined || ownerless === 0) return fields;
   return [...fields, { collection: name, field: ownerField(set), documents: ownerless, what: 'owner' }];
 }
@@ -126,17 +149,18 @@ async function* documentsOf(
   yield* collection.aggregate([{ $sample: { size: sampled } }, ...stages]);
 }
 
-/** The declared fields by their names: `true` where everything below is covered too. */
+/** The declared fields by their names. */
 interface Tree {
   readonly below: Map<string, Tree>;
+  /** Everything below is declared with it. */
   covers: boolean;
-  /** A value may stand here. */
-  leaf: boolean;
+  /** What a value that stands here is; absent where none may. */
+  kind?: FieldKind;
 }
 
 function treeOf(declared: Readonly<Record<string, FieldKind>>): Tree {
-  const root: Tree = { below: new Map(), covers: false, leaf: false };
-  for (const path of Object.keys(declared)) {
+  const root: Tree = { below: new Map(), covers: false };
+  for (const [path, kind] of Object.entries(declared)) {
     let node = root;
     for (const part of path.split('.')) {
       if (part === '*') {
@@ -144,10 +168,10 @@ function treeOf(declared: Readonly<Record<string, FieldKind>>): Tree {
         break;
       }
       let next = node.below.get(part);
-      if (next === undefined) node.below.set(part, (next = { below: new Map(), covers: false, leaf: false }));
+      if (next === undefined) node.below.set(part, (next = { below: new Map(), covers: false }));
       node = next;
     }
-    if (!node.covers) node.leaf = true;
+    if (!node.covers) node.kind = kind;
   }
   return root;
 }
@@ -169,8 +193,22 @@ function* undeclaredIn(value: unknown, tree: Tree, path = ''): Generator<string,
       if (next === undefined) yield place;
       else yield* undeclaredIn(inner, next, place);
     }
-  } else if (!tree.leaf && value !== null) {
+  } else if (tree.kind === undefined && value !== null) {
     yield path;
+  }
+}
+
+/** The places of a document at which a value should be encrypted and is not. */
+function* clearIn(value: unknown, tree: Tree, path = ''): Generator<string, void> {
+  if (tree.kind !== undefined && encryptedKinds.includes(tree.kind)) {
+    if (value !== null && !isProtected(value)) yield path;
+  } else if (Array.isArray(value)) {
+    for (const item of value as unknown[]) yield* clearIn(item, tree, path);
+  } else if (isPlain(value)) {
+    for (const [name, inner] of Object.entries(value)) {
+      const next = tree.below.get(name);
+      if (next !== undefined) yield* clearIn(inner, next, path === '' ? name : `${path}.${name}`);
+    }
   }
 }
 

@@ -3,6 +3,7 @@ export {
   categories,
   dataSetNamed,
   dataSets,
+  encryptedKinds,
   holdableDataSets,
   otherCollections,
   ownedBy,
@@ -11,6 +12,7 @@ export {
   type FieldKind,
 } from './map';
 export * from './errors';
+export { protect, reveal, type Opened, type Sealed } from './protect';
 export { assertDeclared, compareWithMap, undeclaredPaths } from './compare';
 export {
   settingsId,

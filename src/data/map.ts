@@ -14,10 +14,14 @@ export type Category = (typeof categories)[number];
  * - `id`: opaque, made by us or by the gateway
  * - `personal`: tells of a person
  * - `content`: what a customer wrote, got, or had stored
- * - `secret`: lets in whoever knows it, or is made from something that does
+ * - `secret`: lets in whoever knows it
+ * - `digest`: made of one of these, one way: a key's hash, a blind index
  * - `fact`: a state, a time, a count, a name of ours
  */
-export type FieldKind = 'id' | 'personal' | 'content' | 'secret' | 'fact';
+export type FieldKind = 'id' | 'personal' | 'content' | 'secret' | 'digest' | 'fact';
+
+/** What is stored encrypted (R21); see `protect.ts`. */
+export const encryptedKinds: readonly FieldKind[] = ['personal', 'content', 'secret'];
 
 /**
  * How the documents of a place name their account: in a field, as their `_id`, as the beginning of it (`ACCOUNT:…`), or
@@ -46,6 +50,10 @@ export interface DataSet {
   readonly category?: Category;
   /** Every field, in dotted form; lists are looked through, and `*` stands for any name and all below it. */
   readonly fields: Readonly<Record<string, FieldKind>>;
+  /** Encrypted fields that travel in messages and the log as well, and are stored as the text they travel as. */
+  readonly texts?: readonly string[];
+  /** What its encrypted fields are encrypted under. @default the account's key */
+  readonly key?: string;
   /** On what ground it is kept (GDPR, Art. 6 (1)). */
   readonly basis: string;
   /**
@@ -157,6 +165,7 @@ export const dataSets: readonly DataSet[] = [
     basis: obligation,
     erasure: 'keep',
     reason: 'kept until the date the law names, then erased with a certificate of its own (R10)',
+    key: 'the key of what the law keeps',
   },
   {
     name: 'exports',
@@ -276,6 +285,7 @@ export const dataSets: readonly DataSet[] = [
       'headers.*': 'fact',
       at: 'fact',
     },
+    key: "the account's key, or the deployment's",
     basis: contract,
     erasure: 'delete-last',
   },
@@ -307,12 +317,13 @@ export const dataSets: readonly DataSet[] = [
       name: 'personal',
       role: 'fact',
       account: 'id',
-      hash: 'secret',
+      hash: 'digest',
       createdAt: 'fact',
       createdBy: 'id',
       expiresAt: 'fact',
       revokedAt: 'fact',
     },
+    key: "the account's key, or the staff's",
     basis: contract,
     erasure: 'delete-last',
   },
@@ -395,6 +406,7 @@ export const dataSets: readonly DataSet[] = [
       createdAt: 'fact',
       erasedAt: 'fact',
     },
+    texts: ['lifecycle.causes.note', 'lifecycle.holds.reason'],
     basis: contract,
     erasure: 'reduce',
   },
@@ -429,6 +441,8 @@ export interface OtherCollection {
   readonly collection: string;
   readonly holds: string;
   readonly fields: Readonly<Record<string, FieldKind>>;
+  /** What its encrypted fields are encrypted under. @default nothing is encrypted */
+  readonly key?: string;
 }
 
 /** Every other collection there may be. None of them names an account. */
@@ -475,6 +489,7 @@ export const otherCollections: readonly OtherCollection[] = [
       createdBy: 'id',
       removedAt: 'fact',
     },
+    key: "the deployment's key",
   },
 ];
 
