@@ -18,5 +18,5 @@ COPY --from=build /app/dist ./dist
 USER 1000:1000
 EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 \
-  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.ABLAUF_PORT || 3000}/readyz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+  CMD ["node", "-e", "const e = process.env, own = e.ABLAUF_TLS_CERT || e.ABLAUF_TLS_CERT_FILE; require(own ? 'https' : 'http').get({ host: '127.0.0.1', port: e.ABLAUF_PORT || 3000, path: '/readyz', rejectUnauthorized: false }, (r) => process.exit(r.statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
 CMD ["node", "dist/server.js"]

@@ -5,13 +5,11 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { ExportLimits, S3Options } from './exports';
-import { MAX_PERIOD, parseDuration, periodFlaws, type Settings } from './lifecycle';
+import { MAX_PERIOD, parseDuration, periodFlaws, sites, type Settings, type Site } from './lifecycle';
 import { durationSchema } from './lifecycle/schemas';
+import { transitConfig, transitVariables, type TransitConfig } from './config-transit';
 import type { ProcessorSettings } from './processors';
 import { leastMasterKeyLength } from './vault';
-
-/** The sites a deployment can be at, and the data region each belongs to (R25). */
-export const sites = { 'us-west-1': 'US', 'us-east-1': 'US', 'eu-central-1': 'EU' } as const;
 
 const masterKey = z.string().min(leastMasterKeyLength, `must have at least ${leastMasterKeyLength} characters`);
 const port = z.coerce.number().int().min(0).max(65535);
@@ -32,10 +30,15 @@ const publicUrl = z
 const schema = z.object({
   ABLAUF_HOST: z.string().min(1).default('127.0.0.1').describe('Address the API listens on'),
   ABLAUF_PORT: port.default(3000).describe('Port of the API'),
+  ABLAUF_MANAGEMENT_HOST: z
+    .string()
+    .min(1)
+    .default('127.0.0.1')
+    .describe('Address both processes serve their metrics on, plainly: they name no account'),
   ABLAUF_MANAGEMENT_PORT: port.default(9464).describe("Port of the API's metrics"),
   ABLAUF_WORKER_MANAGEMENT_PORT: port.default(9465).describe("Port of the worker's metrics"),
   ABLAUF_REGION: z
-    .enum(Object.keys(sites) as [keyof typeof sites])
+    .enum(Object.keys(sites) as [Site])
     .default('eu-central-1')
     .describe('Site; its data region follows'),
   ABLAUF_ADMIN_KEY: z.string().min(1).describe('Key of the first administrator'),
@@ -54,6 +57,7 @@ const schema = z.object({
     .describe("`1` lets the keys lie on the data's own server, where destroying one does not reach the data's backups"),
   ABLAUF_TEMPORAL_ADDRESS: z.string().min(1).describe('Temporal, as host:port'),
   ABLAUF_TEMPORAL_NAMESPACE: z.string().min(1).default('default').describe('Namespace'),
+  ...transitVariables,
   ABLAUF_GRACE_PERIOD: duration.default('P14D').describe('Default grace period (R3)'),
   ABLAUF_EXPIRY_PERIOD: duration.default('P30D').describe('Default expiry period (R2)'),
   ABLAUF_MIN_NOTICE: duration
@@ -170,9 +174,10 @@ function textOf(value: unknown): string {
 export interface Config {
   readonly host: string;
   readonly port: number;
+  readonly managementHost: string;
   readonly managementPort: number;
   readonly workerManagementPort: number;
-  readonly region: keyof typeof sites;
+  readonly region: Site;
   readonly adminKey: string;
   readonly vault: {
     readonly uri: string;
@@ -180,6 +185,8 @@ export interface Config {
     /** Master keys that keys may still be wrapped under. */
     readonly previous: readonly string[];
   };
+  /** What is encrypted on its way, and how (R21). */
+  readonly transit: TransitConfig;
   readonly mongodbUri: string;
   readonly temporal: { readonly address: string; readonly namespace: string; readonly taskQueue: string };
   readonly settings: Settings;
@@ -217,6 +224,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
   if (parseDuration(values.ABLAUF_MIN_PERIOD) < 1000) flaws.push('ABLAUF_MIN_PERIOD: must be at least PT1S');
   const exports = exportConfig(values, flaws);
+  const transit = transitConfig(values, (name) => environment[`${name}_FILE`], flaws);
   const previous = previousKeys(values.LITELLM_MASTER_KEY_PREVIOUS, flaws);
   if (values.ABLAUF_VAULT_SHARED === '0' && hostsOf(values.ABLAUF_VAULT_URI) === hostsOf(values.ABLAUF_MONGODB_URI)) {
     flaws.push(
@@ -227,11 +235,13 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   return {
     host: values.ABLAUF_HOST,
     port: values.ABLAUF_PORT,
+    managementHost: values.ABLAUF_MANAGEMENT_HOST,
     managementPort: values.ABLAUF_MANAGEMENT_PORT,
     workerManagementPort: values.ABLAUF_WORKER_MANAGEMENT_PORT,
     region: values.ABLAUF_REGION,
     adminKey: values.ABLAUF_ADMIN_KEY,
     vault: { uri: values.ABLAUF_VAULT_URI, masterKey: values.LITELLM_MASTER_KEY, previous },
+    transit,
     mongodbUri: values.ABLAUF_MONGODB_URI,
     temporal: {
       address: values.ABLAUF_TEMPORAL_ADDRESS,

@@ -3,8 +3,12 @@ import type { Config } from './config';
 import { localKeyProvider, openKeyStore, openVault, type Vault } from './vault';
 
 /** @param socketTimeout how long one operation may take before its connection is given up, in milliseconds */
-export async function openConfiguredVault({ region, vault }: Config, socketTimeout?: number): Promise<Vault> {
-  const keyStore = await openKeyStore({ uri: vault.uri, ...(socketTimeout === undefined ? {} : { socketTimeout }) });
+export async function openConfiguredVault({ region, vault, transit }: Config, socketTimeout?: number): Promise<Vault> {
+  const keyStore = await openKeyStore({
+    uri: vault.uri,
+    ...(transit.vault === undefined ? {} : { tls: transit.vault }),
+    ...(socketTimeout === undefined ? {} : { socketTimeout }),
+  });
   try {
     return await openVault({
       keyStore,

@@ -1,16 +1,18 @@
 /** The API process: answers over HTTP until it is told to stop. */
 import { once } from 'node:events';
-import { createServer } from 'node:http';
 import { Client } from '@temporalio/client';
 import { createKeyring, registerKeys } from './access';
 import { createApp, registerIdempotency } from './api';
 import { readConfig } from './config';
-import { assertDeclared, openStore, prepareStore } from './data';
+import { sayPlain } from './config-transit';
+import { assertDeclared, prepareStore } from './data';
 import { openArchives, registerExports } from './exports';
 import { checkHealth, serveMetrics } from './operations';
+import { openConfiguredStore } from './open-store';
 import { openConfiguredVault } from './open-vault';
 import { createLog, runMain } from './process';
 import { connectLazily, openCourses, openJobs } from './temporal';
+import { createSecuredServer } from './transit';
 
 /** How long the database may be silent before a request is answered without it, in milliseconds. */
 const databasePatience = 4000;
@@ -21,21 +23,16 @@ runMain('api', async () => {
   const { region } = config;
   const { namespace, taskQueue } = config.temporal;
   const vault = await openConfiguredVault(config, databasePatience);
-  const store = await openStore({
-    uri: config.mongodbUri,
-    region,
-    vault,
-    appName: 'ablauf-api',
-    socketTimeout: databasePatience,
-  });
+  sayPlain(config, log);
+  const store = await openConfiguredStore(config, vault, { appName: 'ablauf-api', socketTimeout: databasePatience });
   const keys = registerKeys(store.connection);
   registerIdempotency(store.connection);
   registerExports(store.connection);
   await prepareStore(store);
   // Over a connection of its own: looking through large collections may take longer than a request has patience.
-  const patient = await openStore({ uri: config.mongodbUri, region, vault, appName: 'ablauf-api-start' });
+  const patient = await openConfiguredStore(config, vault, { appName: 'ablauf-api-start' });
   await assertDeclared(patient).finally(() => patient.connection.close());
-  const connection = connectLazily(config.temporal.address);
+  const connection = connectLazily(config.temporal.address, config.transit.temporal);
   const client = new Client({ connection, namespace });
   const app = createApp({
     store,
@@ -46,21 +43,30 @@ runMain('api', async () => {
     settings: config.settings,
     guard: config.guard,
     region,
+    tls: config.transit.server.kind,
     accountPaths: config.accountPaths,
     clock: () => new Date(),
     processors: config.processors,
     log,
     health: () => checkHealth({ store, connection, namespace, taskQueue }),
   });
-  const server = createServer({ requestTimeout: 60_000, headersTimeout: 10_000, keepAliveTimeout: 10_000 }, app);
+  const limits = { requestTimeout: 60_000, headersTimeout: 10_000, keepAliveTimeout: 10_000 };
+  const { server, renew, release } = createSecuredServer(config.transit.server, limits, app, {
+    renewed: (until) => log.info({ until }, 'the certificate was renewed'),
+    refused: (reason) => log.error({ reason }, 'the new certificate cannot be used; the one before stays'),
+    ending: (until) => log.warn({ until }, 'the certificate ends'),
+  });
+  if (config.transit.server.kind === 'own') process.on('SIGHUP', renew);
   server.listen(config.port, config.host);
   await once(server, 'listening');
-  const management = await serveMetrics(config.host, config.managementPort);
-  log.info({ host: config.host, port: config.port, region }, 'the API listens');
+  const management = await serveMetrics(config.managementHost, config.managementPort);
+  const { kind: tls } = config.transit.server;
+  log.info({ host: config.host, port: config.port, tls, region }, 'the API listens');
   return {
     log,
     finished: once(server, 'error').then(([error]) => Promise.reject(error as Error)),
     async stop() {
+      release();
       // Requests under way are finished; connections without one are closed.
       const closed = once(server, 'close');
       server.close();

@@ -2,12 +2,14 @@
 import { Client } from '@temporalio/client';
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import { createActivities } from './activities';
-import { assertDeclared, openStore, prepareStore } from './data';
+import { assertDeclared, prepareStore } from './data';
 import { readConfig } from './config';
+import { sayPlain } from './config-transit';
 import { openArchives, registerExports } from './exports';
 import { createLog, runMain } from './process';
+import { openConfiguredStore } from './open-store';
 import { openConfiguredVault } from './open-vault';
-import { createAccountWorker, keepEnsuringSchedules } from './temporal';
+import { createAccountWorker, keepEnsuringSchedules, securityOptions } from './temporal';
 
 runMain('worker', async () => {
   const config = readConfig(process.env);
@@ -24,15 +26,19 @@ runMain('worker', async () => {
       error: (message, meta) => log.error(shown(meta), message),
     },
     telemetryOptions: {
-      metrics: { prometheus: { bindAddress: `${config.host}:${config.workerManagementPort}` } },
+      metrics: { prometheus: { bindAddress: `${config.managementHost}:${config.workerManagementPort}` } },
     },
   });
   const vault = await openConfiguredVault(config);
-  const store = await openStore({ uri: config.mongodbUri, region: config.region, vault, appName: 'ablauf-worker' });
+  sayPlain(config, log);
+  const store = await openConfiguredStore(config, vault, { appName: 'ablauf-worker' });
   registerExports(store.connection);
   await prepareStore(store);
   await assertDeclared(store);
-  const connection = await NativeConnection.connect({ address: config.temporal.address });
+  const connection = await NativeConnection.connect({
+    address: config.temporal.address,
+    ...securityOptions(config.transit.temporal),
+  });
   const worker = await createAccountWorker({
     connection,
     namespace: config.temporal.namespace,

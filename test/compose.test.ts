@@ -23,7 +23,12 @@ const serviceSchema = z.looseObject({
   security_opt: z.array(z.string()).default([]),
   ports: z.array(z.string()).default([]),
   environment: z.record(z.string(), z.string()).default({}),
-  secrets: z.array(z.string()).default([]),
+  secrets: z
+    .array(z.union([z.string(), z.object({ source: z.string(), target: z.string() })]))
+    .default([])
+    .transform((secrets) =>
+      secrets.map((secret) => (typeof secret === 'string' ? { source: secret, target: secret } : secret)),
+    ),
   healthcheck: z.object({ test: z.array(z.string()) }).optional(),
   deploy: z.object({ resources: z.object({ limits: z.object({ cpus: z.string(), memory: z.string() }) }) }).optional(),
 });
@@ -53,9 +58,9 @@ function faultsOf(compose: Compose): string[] {
     for (const [variable, value] of Object.entries(service.environment)) {
       rule(!SECRETS.test(variable), `secret in the environment: ${variable}`);
       const file = value.startsWith('/run/secrets/') ? value.slice('/run/secrets/'.length) : undefined;
-      rule(file === undefined || service.secrets.includes(file), `file not mounted: ${value}`);
+      rule(file === undefined || service.secrets.some(({ target }) => target === file), `file not mounted: ${value}`);
     }
-    for (const secret of service.secrets) rule(secret in compose.secrets, `unknown secret: ${secret}`);
+    for (const { source } of service.secrets) rule(source in compose.secrets, `unknown secret: ${source}`);
   }
   for (const [used] of JSON.stringify(compose).matchAll(/\b(ABLAUF|LITELLM)_[A-Z_]+/g)) {
     if (!configurationVariables.includes(used.replace(/_FILE$/, ''))) faults.push(`unknown variable: ${used}`);
@@ -78,6 +83,13 @@ function broken(name: string, change: Record<string, unknown>): Compose {
   });
 }
 
+/** What a secret's file would hold, as the file's own instructions make it. */
+function valueOf(file: string): string {
+  const [, name = ''] = /^\/run\/secrets\/(\w+)$/.exec(file) ?? [];
+  const made = new RegExp(`"(mongodb://[^"]+)" > ${name}$`, 'm').exec(text('docker-compose.yml'))?.[1];
+  return made?.replace(/\$\([^)]*\)/, 'a-password') ?? '0'.repeat(64);
+}
+
 describe('docker-compose.yml', () => {
   test('is a Compose file by the specification', () => {
     const valid = isCompose(read());
@@ -92,7 +104,16 @@ describe('docker-compose.yml', () => {
   test('runs the API and the worker from one image, on a replica set and a durable Temporal', () => {
     const { services } = composeSchema.parse(read());
     expect(Object.keys(services)).toEqual(
-      expect.arrayContaining(['api', 'worker', 'mongodb', 'postgresql', 'temporal', 'temporal-setup', 'temporal-ui']),
+      expect.arrayContaining([
+        'api',
+        'worker',
+        'mongodb',
+        'vault-mongodb',
+        'postgresql',
+        'temporal',
+        'temporal-setup',
+        'temporal-ui',
+      ]),
     );
     expect(services['worker']?.image).toBe(services['api']?.image);
     expect(JSON.stringify(services['api']?.healthcheck)).toContain('/readyz');
@@ -110,13 +131,29 @@ describe('docker-compose.yml', () => {
     const environment = composeSchema.parse(read()).services[name]?.environment ?? {};
     const given = Object.entries(environment).map(([variable, value]) =>
       variable.endsWith('_FILE')
-        ? [variable.slice(0, -'_FILE'.length), value.endsWith('_uri') ? 'mongodb://u:p@mongodb:27017/ablauf' : 'secret']
+        ? [variable.slice(0, -'_FILE'.length), valueOf(value)]
         : [variable, value.replace(/^\$\{\w+:-(.*)\}$/, '$1')],
     );
     const config = readConfig(Object.fromEntries(given) as Record<string, string>);
     // The image listens for its neighbours; this machine's ports are what Compose publishes.
     expect(config.host).toBe('0.0.0.0');
     expect(config.temporal).toMatchObject({ address: 'temporal:7233', namespace: 'default' });
+    // R21: what is plain inside is declared, host by host.
+    expect(config.transit).toMatchObject({
+      server: { kind: 'proxy' },
+      plain: ['mongodb', 'vault-mongodb', 'temporal'],
+    });
+  });
+
+  test('keeps the wrapped keys on a server of their own: other volumes, another password, another user (R21)', () => {
+    const { services, secrets } = composeSchema.parse(read());
+    const volumes = (name: string) => (services[name]?.['volumes'] as string[]).map((volume) => volume.split(':')[0]);
+    expect(volumes('vault-mongodb')).toHaveLength(2);
+    expect(volumes('vault-mongodb').filter((volume) => volumes('mongodb').includes(volume))).toEqual([]);
+    const sources = (name: string) => services[name]?.secrets.map(({ source }) => source) ?? [];
+    expect(sources('vault-mongodb').filter((secret) => sources('mongodb').includes(secret))).toEqual([]);
+    expect(secrets).toHaveProperty('vault_uri');
+    expect(valueOf('/run/secrets/vault_uri')).toContain('@vault-mongodb:27017/ablauf_vault');
   });
 
   test('keeps its secrets where git does not look', () => {
@@ -144,6 +181,7 @@ describe('docker-compose.yml', () => {
     ['worker', { environment: { ABLAUF_ADMIN_KEY: 'x' } }, 'worker: secret in the environment: ABLAUF_ADMIN_KEY'],
     ['worker', { environment: { ABLAUF_GRACE: 'P1D' } }, 'unknown variable: ABLAUF_GRACE'],
     ['temporal', { secrets: ['nothing'] }, 'temporal: unknown secret: nothing'],
+    ['temporal', { secrets: [{ source: 'nothing', target: 'x' }] }, 'temporal: unknown secret: nothing'],
   ])('is refused by our rules when %s has %j', (name, change, fault) => {
     expect(faultsOf(broken(name, change))).toEqual([fault]);
   });

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import type { Logger } from 'pino';
+import { arrival } from './arrival';
 import type { ApiDependencies } from './dependencies';
 import { problemOf } from './failures';
 import { registerIdempotency } from './idempotency';
@@ -27,6 +28,7 @@ export function createApp(dependencies: ApiDependencies): Express {
   app.disable('x-powered-by');
   app.disable('etag');
   app.use(beginning(workshop.log) as RequestHandler);
+  app.use(arrival(workshop) as RequestHandler);
   for (const route of routes) {
     app[route.method](route.path, handlerOf(route, workshop, idempotency) as unknown as RequestHandler);
   }

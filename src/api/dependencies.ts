@@ -5,6 +5,7 @@ import type { ArchiveStorage } from '../exports';
 import type { Settings } from '../lifecycle';
 import type { ProcessorSettings } from '../processors';
 import type { Courses, Jobs } from '../temporal';
+import type { ServerTls } from '../transit';
 
 /** What the API needs of the world. */
 export interface ApiDependencies {
@@ -20,6 +21,8 @@ export interface ApiDependencies {
   /** What stands between a deadline and the erasure it brings. */
   readonly guard: GuardSettings;
   readonly region: string;
+  /** How clients reach it; see `ServerTls`. @default 'off' */
+  readonly tls?: ServerTls['kind'];
   /** Where a payload names its account. */
   readonly accountPaths: readonly (readonly string[])[];
   readonly clock: () => Date;

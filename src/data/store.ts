@@ -1,6 +1,7 @@
 /** The database as this product sees it: its collections, transactions, and its clock. */
 import mongoose, { type ClientSession, type Connection } from 'mongoose';
 import { openAuditLog, type AuditLog } from '../audit';
+import type { ClientTls } from '../transit';
 import type { Vault } from '../vault';
 import type { AccountDocument } from './documents';
 import { modelsOn, type Models } from './models';
@@ -36,6 +37,8 @@ export interface StoreOptions {
   /** How long one operation may take before its connection is given up, in milliseconds. */
   readonly socketTimeout?: number;
   readonly appName?: string;
+  /** Speaks TLS, with these authorities and our own certificate (R21); what the URI says where absent. */
+  readonly tls?: ClientTls;
 }
 
 /** Connects to the database. The connection recovers by itself after the server went away and came back. */
@@ -49,6 +52,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     autoIndex: false,
     autoCreate: false,
     bufferCommands: false,
+    ...(options.tls === undefined ? {} : { ...options.tls, tls: true }),
     ...(options.socketTimeout === undefined ? {} : { socketTimeoutMS: options.socketTimeout }),
   });
   await connection.asPromise();

@@ -8,6 +8,9 @@ export interface DevSettings {
   dataDir: string;
   host: string;
   port: number;
+  /** The API has a certificate of its own. */
+  secured: boolean;
+  managementHost: string;
   managementPort: number;
   workerManagementPort: number;
   mongodbPort: number;
@@ -30,6 +33,8 @@ export function readDevSettings(env: NodeJS.ProcessEnv): DevSettings {
     dataDir: resolve(setting(env, 'ABLAUF_DATA_DIR') ?? '.ablauf'),
     host: setting(env, 'ABLAUF_HOST') ?? '127.0.0.1',
     port: readPort(env, 'ABLAUF_PORT', 3000),
+    secured: isGiven(env, 'ABLAUF_TLS_CERT'),
+    managementHost: setting(env, 'ABLAUF_MANAGEMENT_HOST') ?? '127.0.0.1',
     managementPort: readPort(env, 'ABLAUF_MANAGEMENT_PORT', 9464),
     workerManagementPort: readPort(env, 'ABLAUF_WORKER_MANAGEMENT_PORT', 9465),
     mongodbPort: readPort(env, 'ABLAUF_EMBEDDED_MONGODB_PORT', 27017),
@@ -49,8 +54,8 @@ export function readDevSettings(env: NodeJS.ProcessEnv): DevSettings {
 export async function requireFreePorts(settings: DevSettings): Promise<void> {
   const ports: [number, string, string][] = [
     [settings.port, 'ABLAUF_PORT', settings.host],
-    [settings.managementPort, 'ABLAUF_MANAGEMENT_PORT', settings.host],
-    [settings.workerManagementPort, 'ABLAUF_WORKER_MANAGEMENT_PORT', settings.host],
+    [settings.managementPort, 'ABLAUF_MANAGEMENT_PORT', settings.managementHost],
+    [settings.workerManagementPort, 'ABLAUF_WORKER_MANAGEMENT_PORT', settings.managementHost],
   ];
   if (!settings.ownMongodb) {
     ports.push([settings.mongodbPort, 'ABLAUF_EMBEDDED_MONGODB_PORT', '127.0.0.1']);

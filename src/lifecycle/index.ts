@@ -8,3 +8,4 @@ export * from './policy';
 export * from './holds';
 export * from './decide';
 export * from './access';
+export * from './regions';

@@ -21,6 +21,7 @@ import {
   type Recorded,
 } from '../workflows';
 import { CourseMissingError, OutcomeUnknownError, RefusedError, TemporalUnavailableError } from './errors';
+import { securityOptions, type TemporalSecurity } from './security';
 
 /** What creating an account takes; the rest of {@link AccountInput} is the deployment's. */
 export type NewCourse = Omit<AccountInput, 'region' | 'carried'>;
@@ -69,9 +70,10 @@ export function workflowIdOf(region: string, account: string): string {
  * A connection that comes back by itself within a second or so of the server. It is not made before it is needed, so
  * that a process can start while Temporal is away.
  */
-export function connectLazily(address: string): Connection {
+export function connectLazily(address: string, security: TemporalSecurity = {}): Connection {
   return Connection.lazy({
     address,
+    ...securityOptions(security),
     connectTimeout: '2 seconds',
     channelArgs: {
       'grpc.initial_reconnect_backoff_ms': 100,

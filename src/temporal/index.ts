@@ -5,3 +5,4 @@ export { openJobs, type Jobs } from './jobs';
 export { bundleWorkflows } from './bundle';
 export { ensureSchedules, keepEnsuringSchedules, sweepIdOf } from './schedules';
 export { createAccountWorker } from './worker';
+export { securityOptions, type TemporalSecurity } from './security';

@@ -3,6 +3,7 @@
  * a key there is what makes an erasure reach every copy of the data.
  */
 import mongoose, { Schema, type Connection, type mongo } from 'mongoose';
+import type { ClientTls } from '../transit';
 
 /** A key as it is stored: under which master key, and wrapped by it. */
 export interface WrappedKey {
@@ -53,6 +54,8 @@ export interface KeyStoreOptions {
   /** How long one operation may take before its connection is given up, in milliseconds. */
   readonly socketTimeout?: number;
   readonly appName?: string;
+  /** Speaks TLS, with these authorities and our own certificate (R21); what the URI says where absent. */
+  readonly tls?: ClientTls;
 }
 
 /** Connects to the key store, and creates its collection. The connection recovers by itself. */
@@ -67,6 +70,7 @@ export async function openKeyStore(options: KeyStoreOptions): Promise<KeyStore> 
     autoIndex: false,
     autoCreate: false,
     bufferCommands: false,
+    ...(options.tls === undefined ? {} : { ...options.tls, tls: true }),
     ...(options.socketTimeout === undefined ? {} : { socketTimeoutMS: options.socketTimeout }),
   });
   await connection.asPromise();
