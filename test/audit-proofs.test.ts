@@ -29,16 +29,9 @@ import {
 import { grow, growingTiles, rootAt, rootsOf, tileId, TileMissingError, widthOf } from '../src/audit/tiles';
 import { createSigner } from '../src/vault/signer';
 
-const inputs = [
-  '',
-  '00',
-  '10',
-  '2021',
-  '3031',
-  '40414243',
-  '5051525354555657',
-  '606162636465666768696a6b6c6d6e6f',
-].map((hex) => Buffer.from(hex, 'hex'));
+const inputs = ['', '00', '10', '2021', '3031', '40414243', '5051525354555657', '606162636465666768696a6b6c6d6e6f'].map(
+  (hex) => Buffer.from(hex, 'hex'),
+);
 const roots = [
   'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
   '6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d',
@@ -74,7 +67,7 @@ function leavesOf(count: number): Buffer[] {
 function flipped(hashes: readonly Buffer[], at: number): Buffer[] {
   const copy = hashes.map((hash) => Buffer.from(hash));
   const hash = copy[at % copy.length];
-  if (hash !== undefined) hash[at % 32] = (hash[at % 32] ?? 0) ^ (1 << at % 8);
+  if (hash !== undefined) hash[at % 32] = (hash[at % 32] ?? 0) ^ (1 << (at % 8));
   return copy;
 }
 
@@ -111,12 +104,7 @@ describe('the tree of RFC 9162', () => {
         '037kGJdt2VdTwcc4Yrk5j6Kiz5tP8P3+izDNlSCWFLc=',
       ],
     ],
-    [
-      2,
-      3,
-      'rra8/idLcKFPsGel5VeCZNsPqbUa9eC6FZFY8yngbnc=',
-      ['+sVCA+fMaWzw38tCySodnbr3CtnmIfS9jZhmLwDjwSU='],
-    ],
+    [2, 3, 'rra8/idLcKFPsGel5VeCZNsPqbUa9eC6FZFY8yngbnc=', ['+sVCA+fMaWzw38tCySodnbr3CtnmIfS9jZhmLwDjwSU=']],
     [
       1,
       5,
@@ -369,7 +357,12 @@ describe('signed notes', () => {
     [undefined, undefined, 'time soon'],
     [undefined, undefined, 'other line'],
   ])('a signed text is no checkpoint where it says %s, %s, %s', (size, root, extension) => {
-    const lines = [origin, size ?? '7', root ?? leafHash('r').toString('base64'), extension ?? `time ${at.toISOString()}`];
+    const lines = [
+      origin,
+      size ?? '7',
+      root ?? leafHash('r').toString('base64'),
+      extension ?? `time ${at.toISOString()}`,
+    ];
     const signed = signNote(`${lines.join('\n')}\n`, origin, signer);
     expect(() => openCheckpoint(signed, origin, [key])).toThrow(NoteError);
   });
