@@ -1,7 +1,7 @@
 /** Accounts with real workflows, run by a worker process of its own. */
 import { randomUUID } from 'node:crypto';
 import { Client } from '@temporalio/client';
-import type { Store } from '../src/data';
+import { storeDraft, type Store } from '../src/data';
 import type { Actor } from '../src/lifecycle';
 import { connectLazily, openCourses, type Courses } from '../src/temporal';
 import { databaseUri, side, startHelper, type Ground, type Helper } from './harness';
@@ -52,7 +52,7 @@ export async function createAccounts(store: Store, courses: Courses, ids: readon
     locale: 'en' as const,
     createdAt: new Date(),
   }));
-  await store.drafts.insertMany(drafts);
+  await side(drafts, 16, (draft) => storeDraft(store, draft));
   await side(drafts, 16, ({ _id, account }) =>
     courses.create(
       { account, draftId: _id, origin: { state: 'active', overrides: {} }, settings, actor },

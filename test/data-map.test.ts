@@ -70,7 +70,10 @@ describe('compareWithMap', () => {
     await collection('prompts').insertOne(record('a'));
     await collection('apiKeys').insertOne({ _id: 'staff', role: 'admin', hash: 'h', createdAt: new Date() } as never);
     await collection('certificates').insertOne({ _id: 'c', content: { any: [{ thing: 1 }] }, addenda: [] } as never);
-    await collection('accounts').insertOne({ _id: 'acme', lifecycle: { holds: [], causes: [{ note: 'n' }] } } as never);
+    await collection('accounts').insertOne({
+      _id: 'acme',
+      lifecycle: { holds: [], causes: [{ note: 'sealed:1:oQ' }] },
+    } as never);
     expect(await compareWithMap(store)).toEqual([]);
   });
 

@@ -63,10 +63,9 @@ const transient = new Set(['Map', 'Set', 'WeakMap', 'WeakSet', 'Headers', 'URLSe
  */
 const allowed: Readonly<Record<string, string>> = {
   'src/api/idempotency.ts (module) expireAfterSeconds': 'answers kept for a repeat go after their day; no records',
-  'src/api/routes/accounts.ts create replaceOne': 'the draft of an account that does not exist yet, by its own id',
+  'src/data/profile.ts storeDraft replaceOne': 'the draft of an account that does not exist yet, by its own id',
   'src/api/routes/accounts.ts create deleteOne': 'the draft of an account that was refused, or exists already',
   'src/api/routes/settings.ts change replaceOne': "the deployment's own settings, which name no account",
-  'src/audit/sequence.ts sequenceBatch bulkWrite': 'gives audit entries their places in the log; removes nothing',
   'src/data/conclude.ts concludeErasure deleteOne': 'the gate, in the transaction that leaves the tombstone',
   'src/data/conclude.ts concludeErasure replaceOne': 'the tombstone, under the condition that no hold stands',
   'src/exports/end.ts removeBytes remove': 'bytes of an export that has ended, through the gate inside of it',
@@ -89,6 +88,7 @@ const allowed: Readonly<Record<string, string>> = {
   'src/processors/record.ts recordAnswer $unset': 'the account of a request that is answered; no records',
   'src/processors/record.ts recordExpectation $unset': 'the last error of a request; no records',
   'src/processors/record.ts recordAbandonment $unset': 'the account of a request that is given up; no records',
+  'src/vault/vault.ts destroy $unset': 'a key that is destroyed; who destroys one sees to the holds',
   'src/data/store.ts databaseTime command': 'asks for the time',
   'src/operations/health.ts checkHealth command': 'asks whether the database is there',
 };

@@ -1,6 +1,15 @@
-import { AccountMissingError, effectiveSettings, holdableDataSets, type Store } from '../data';
+import {
+  AccountMissingError,
+  effectiveSettings,
+  holdableDataSets,
+  holdsNotes,
+  openMessage,
+  sealNotes,
+  type Store,
+} from '../data';
 import type { Command, CommandName, Flaw, MessageContext, Plan, Settings } from '../lifecycle';
 import { parseCommand, parseContext } from '../lifecycle/schemas';
+import { KeyDestroyedError, KeyMissingError, UnreadableValueError } from '../vault';
 
 /** What is asked before a decision. */
 export interface Question {
@@ -36,12 +45,39 @@ export async function lookUp(store: Store, configured: Settings, { account, mess
   if (found === null) throw new AccountMissingError(`there is no account ${account}`);
   const { version, plan = 'standard' } = found;
   const surroundings = { version, plan, settings, datasets: holdableDataSets };
-  return message === undefined ? { surroundings } : { surroundings, reading: read(message) };
+  return message === undefined ? { surroundings } : { surroundings, reading: await read(store, account, message) };
 }
 
-function read({ name, body, context }: NonNullable<Question['message']>): Reading {
-  const command = parseCommand(name, body);
+type Message = NonNullable<Question['message']>;
+
+async function read(store: Store, account: string, { name, body, context }: Message): Promise<Reading> {
+  const command = await readNoted(store, account, name, body);
   if ('flaws' in command) return command;
   const sender = parseContext(context);
   return 'flaws' in sender ? sender : { ...command, ...sender };
+}
+
+/**
+ * Reads what a message asks. Free text in it goes on encrypted (R21): from the API it comes that way, and by hand it may come
+ * in the clear.
+ */
+async function readNoted(
+  store: Store,
+  account: string,
+  name: CommandName,
+  body: unknown,
+): Promise<{ command: Command } | { flaws: readonly Flaw[] }> {
+  if (!holdsNotes(name, body)) return parseCommand(name, body);
+  try {
+    const cipher = await store.vault.cipherOf(account);
+    const read = parseCommand(name, openMessage(cipher, name, body));
+    if ('flaws' in read || !('body' in read.command)) return read;
+    return { command: { ...read.command, body: sealNotes(cipher, name, read.command.body) } as Command };
+  } catch (error) {
+    if (error instanceof UnreadableValueError)
+      return { flaws: [{ path: '', detail: 'its text is not encrypted for this account' }] };
+    if (error instanceof KeyDestroyedError || error instanceof KeyMissingError)
+      return { flaws: [{ path: '', detail: 'its text cannot be kept: the account has no key' }] };
+    throw error;
+  }
 }

@@ -1,5 +1,5 @@
 /** Sending a message to an account's workflow, and reading what became of the account. */
-import type { AccountDocument } from '../data';
+import { holdsNotes, sealNotes, type AccountDocument } from '../data';
 import type { CommandName } from '../lifecycle';
 import type { MessageContext, Recorded } from '../workflows';
 import { CourseMissingError } from '../temporal';
@@ -42,8 +42,10 @@ export async function send(
   name: CommandName,
   body: unknown,
 ): Promise<Outcome> {
+  // What is said of a customer in words leaves this process encrypted (R21).
+  const message = holdsNotes(name, body) ? sealNotes(await workshop.store.vault.cipherOf(id), name, body) : body;
   const recorded = await sending(call, () =>
-    workshop.courses.send(id, name, body, contextOf(call), call.attempt.updateId),
+    workshop.courses.send(id, name, message, contextOf(call), call.attempt.updateId),
   ).catch(async (error: unknown) => {
     // Its course may have come to its end under the message: then the account is erased, and says so.
     if (error instanceof CourseMissingError)

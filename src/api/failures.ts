@@ -5,6 +5,7 @@ import { UnreadableBodyError, WrongRegionError } from '../data';
 import type { Refusal } from '../lifecycle';
 import { flawsOf } from '../lifecycle/schemas';
 import { OutcomeUnknownError, RefusedError, TemporalUnavailableError } from '../temporal';
+import { KeyDestroyedError } from '../vault';
 import { invalid, Problem, type ProblemCode } from './problems';
 
 /** How far a request came before something went wrong. */
@@ -25,6 +26,8 @@ export function problemOf(error: unknown, progress: Progress): Problem {
   if (error instanceof ZodError) return invalid(flawsOf(error));
   if (error instanceof UnreadableBodyError) return invalid([{ path: '', detail: error.message }]);
   if (error instanceof WrongRegionError) return wrongRegion();
+  // Its key goes once its tombstone stands: whoever read it just before finds it gone now.
+  if (error instanceof KeyDestroyedError) return erased();
   if (isDatabaseAway(error)) return progress.sent || isCommitUnknown(error) ? outcomeUnknown() : unavailable();
   return bodyProblem(error) ?? new Problem('internal');
 }
@@ -33,6 +36,10 @@ export function problemOf(error: unknown, progress: Progress): Problem {
 export function refusalProblem({ code, detail, state, allowed, errors }: Refusal): Problem {
   if (code === 'validation') return errors === undefined ? new Problem(code, detail) : invalid(errors);
   return new Problem(code, detail, code === 'conflict' ? { state, allowed } : {});
+}
+
+export function erased(): Problem {
+  return new Problem('account-erased', 'the account is erased and never comes back');
 }
 
 export function unavailable(): Problem {

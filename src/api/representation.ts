@@ -1,10 +1,35 @@
 /** An account as the API shows it, to whom. */
 import { may, type Principal } from '../access';
-import type { AccountDocument } from '../data';
+import { openProfile, openProfiles, type AccountDocument, type Profile } from '../data';
 import { policyInForce, type Settings } from '../lifecycle';
 
+import type { Workshop } from './workshop';
+
+/** An account, opened and shown to somebody. */
+export async function accountFor(
+  { store }: Workshop,
+  account: AccountDocument,
+  principal: Principal,
+  settings: Settings,
+): Promise<Record<string, unknown>> {
+  return profileFor(await openProfile(store, account), principal, settings);
+}
+
+/** Accounts for a list: one that cannot be opened is shown without what is personal, and does not keep back the others. */
+export async function accountsFor(
+  { store, log }: Workshop,
+  accounts: readonly AccountDocument[],
+  principal: Principal,
+  settings: Settings,
+): Promise<Record<string, unknown>[]> {
+  const profiles = await openProfiles(store, accounts, (error, account) => {
+    log.error({ err: error, account }, 'an account cannot be opened');
+  });
+  return profiles.map((profile) => profileFor(profile, principal, settings));
+}
+
 /** An account for somebody: staff see it whole, its customer what R15 leaves them, and of an erased one there is no more. */
-export function accountFor(account: AccountDocument, { role }: Principal, settings: Settings): Record<string, unknown> {
+export function profileFor(account: Profile, { role }: Principal, settings: Settings): Record<string, unknown> {
   if (account.state === 'erased') return tombstone(account);
   const { lifecycle, deadline, erasing } = account;
   const standing = {
@@ -20,6 +45,7 @@ export function accountFor(account: AccountDocument, { role }: Principal, settin
     id: account._id,
     name: account.name,
     email: account.email,
+    ...(account.unreadable === undefined ? {} : { unreadable: true }),
     locale: account.locale,
     ...standing,
     ...(may(role, 'seeHolds') ? { holds: lifecycle.holds, ...formerlyOf(account) } : {}),
@@ -32,11 +58,11 @@ export function accountFor(account: AccountDocument, { role }: Principal, settin
 }
 
 /** What corrections replaced under a hold, for those who see holds. */
-function formerlyOf({ formerly }: AccountDocument): Record<string, unknown> {
+function formerlyOf({ formerly }: Profile): Record<string, unknown> {
   return formerly === undefined ? {} : { formerly: formerly.map((one) => ({ ...one, at: one.at.toISOString() })) };
 }
 
-function tombstone({ _id, region, since, erasedAt, certificateIds = [] }: AccountDocument): Record<string, unknown> {
+function tombstone({ _id, region, since, erasedAt, certificateIds = [] }: Profile): Record<string, unknown> {
   return {
     id: _id,
     region,

@@ -4,7 +4,7 @@ import { native } from '../database';
 import type { AccountDocument } from '../data';
 import { mayExport } from '../exports';
 import type { Principal } from '../access';
-import { wrongRegion } from './failures';
+import { erased, wrongRegion } from './failures';
 import { notFound, Problem } from './problems';
 import type { Standing } from './route';
 import type { Workshop } from './workshop';
@@ -28,7 +28,7 @@ export async function openAccount(
   session?: ClientSession,
 ): Promise<AccountDocument> {
   const account = await seekAccount(workshop, visit, id, session === undefined ? {} : { session });
-  if (account.state === 'erased') throw new Problem('account-erased', 'the account is erased and never comes back');
+  if (account.state === 'erased') throw erased();
   return account;
 }
 

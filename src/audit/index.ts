@@ -1,6 +1,2 @@
 /** The log nobody can quietly change. */
-export type { AuditEntryDocument } from './entries';
-export { openAuditLog, type AuditEntry, type AuditLog, type NewAuditEntry } from './log';
-export { proofOf, type InclusionProof } from './proof';
-export { newestCheckpoint, sequenceBatch } from './sequence';
-export { startSequencer } from './sequencer';
+export { openAuditLog, type AuditEntryDocument, type AuditLog, type NewAuditEntry } from './entries';

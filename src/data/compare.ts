@@ -43,9 +43,7 @@ const inTheClearAsYet = new Set([
   'archives.chunks',
   'personRequests',
   'idempotencyKeys',
-  'accountDrafts',
   'apiKeys',
-  'accounts',
   'settings',
   'processors',
 ]);
@@ -184,6 +182,8 @@ function isCovered(tree: Tree, [part, ...rest]: readonly string[]): boolean {
 
 function* undeclaredIn(value: unknown, tree: Tree, path = ''): Generator<string, void> {
   if (tree.covers && isContainer(value)) return;
+  // Whatever it is, it should be encrypted; see below.
+  if (isEncrypted(tree)) return;
   if (Array.isArray(value)) {
     for (const item of value as unknown[]) yield* undeclaredIn(item, tree, path);
   } else if (isPlain(value)) {
@@ -198,9 +198,13 @@ function* undeclaredIn(value: unknown, tree: Tree, path = ''): Generator<string,
   }
 }
 
+function isEncrypted({ kind }: Tree): boolean {
+  return kind !== undefined && encryptedKinds.includes(kind);
+}
+
 /** The places of a document at which a value should be encrypted and is not. */
 function* clearIn(value: unknown, tree: Tree, path = ''): Generator<string, void> {
-  if (tree.kind !== undefined && encryptedKinds.includes(tree.kind)) {
+  if (isEncrypted(tree)) {
     if (value !== null && !isProtected(value)) yield path;
   } else if (Array.isArray(value)) {
     for (const item of value as unknown[]) yield* clearIn(item, tree, path);

@@ -1,5 +1,6 @@
 /** The documents of the database, by collection. What each field holds is declared in `map.ts`. */
 import type { AccountState, Deadline, Lifecycle, Plan } from '../lifecycle';
+import type { Sealed } from './protect';
 
 /** How far an erasure has come. */
 export interface ErasureProgress {
@@ -65,14 +66,17 @@ export interface PurgeTally {
 export interface AccountDocument {
   readonly _id: string;
   readonly region: string;
-  readonly name?: string;
-  readonly email?: string;
+  readonly name?: Sealed<string>;
+  readonly email?: Sealed<string>;
+  /** Blind indexes, by which it is found; see `profile.ts`. */
+  readonly nameIndex?: string;
+  readonly emailIndex?: string;
   readonly plan?: Plan;
   readonly locale?: 'en' | 'de';
   readonly state: AccountState;
   readonly since: Date;
   readonly deadline?: { readonly action: Deadline['action']; readonly at: Date };
-  /** The workflow's own state, as of step `seq`. */
+  /** The workflow's own state, as of step `seq`. Free text in it is encrypted; see `notes.ts`. */
   readonly lifecycle: Lifecycle;
   readonly inactive: readonly Inactivity[];
   readonly erasing?: ErasureProgress;
@@ -81,7 +85,7 @@ export interface AccountDocument {
   /** The breaker keeps its erasure back until an administrator lets it go. */
   readonly heldBack?: { readonly since: Date; readonly releasedAt?: Date };
   /** What a correction replaced while a hold on the whole account stood (R9). */
-  readonly formerly?: readonly { readonly at: Date; readonly name?: string; readonly email?: string }[];
+  readonly formerly?: readonly { readonly at: Date; readonly name?: Sealed<string>; readonly email?: Sealed<string> }[];
   readonly purging?: PurgeTally;
   /** Counts what passed the deletion gate without changing the account; see `gate.ts`. */
   readonly passes?: number;
@@ -105,8 +109,8 @@ export interface AccountDocument {
 export interface AccountDraft {
   readonly _id: string;
   readonly account: string;
-  readonly name: string;
-  readonly email: string;
+  readonly name: Sealed<string>;
+  readonly email: Sealed<string>;
   readonly plan: Plan;
   readonly locale: 'en' | 'de';
   readonly createdAt: Date;

@@ -12,6 +12,16 @@ export {
   type FieldKind,
 } from './map';
 export * from './errors';
+export { holdsNotes, openMessage, openNotes, sealNotes, withoutNotes } from './notes';
+export {
+  indexesOf,
+  openProfile,
+  openProfiles,
+  protectFormer,
+  protectProfile,
+  storeDraft,
+  type Profile,
+} from './profile';
 export { protect, reveal, type Opened, type Sealed } from './protect';
 export { assertDeclared, compareWithMap, undeclaredPaths } from './compare';
 export {

@@ -22,8 +22,10 @@ const accountSchema = new Schema<AccountDocument>(
   {
     _id: { type: String, required: true },
     region: { type: String, required: true },
-    name: String,
-    email: String,
+    name: Schema.Types.Mixed,
+    email: Schema.Types.Mixed,
+    nameIndex: String,
+    emailIndex: String,
     plan: String,
     locale: String,
     state: { type: String, required: true },
@@ -52,8 +54,8 @@ const accountSchema = new Schema<AccountDocument>(
 accountSchema.index({ state: 1, _id: 1 });
 accountSchema.index({ 'deadline.at': 1, _id: 1 }, { partialFilterExpression: { 'deadline.at': { $exists: true } } });
 accountSchema.index({ plan: 1, _id: 1 });
-accountSchema.index({ name: 1 });
-accountSchema.index({ email: 1 });
+accountSchema.index({ nameIndex: 1 });
+accountSchema.index({ emailIndex: 1 });
 accountSchema.index({ retainedUntil: 1 }, { sparse: true });
 accountSchema.index({ 'heldBack.since': 1 }, { sparse: true });
 
@@ -63,8 +65,8 @@ const draftSchema = new Schema<AccountDraft>(
   {
     _id: { type: String, required: true },
     account: { type: String, required: true },
-    name: { type: String, required: true },
-    email: { type: String, required: true },
+    name: { type: Schema.Types.Mixed, required: true },
+    email: { type: Schema.Types.Mixed, required: true },
     plan: { type: String, required: true },
     locale: { type: String, required: true },
     createdAt: { type: Date, required: true },

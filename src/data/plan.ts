@@ -6,8 +6,7 @@ import { hash } from 'node:crypto';
 import { isHeld, type Held } from '../lifecycle';
 import type { RecordedPlan } from './documents';
 import { PlanDeviationError } from './errors';
-import { dataSets, holdableDataSets, type DataSet } from './map';
-import { ownedIn } from './names';
+import { dataSets, holdableDataSets, ownedBy, type DataSet } from './map';
 import { activeProcessorNames } from './processors';
 import type { Store } from './store';
 
@@ -77,7 +76,7 @@ export function recorded(steps: readonly PlanStep[]): RecordedPlan {
 
 /** How many documents an account has in a data set. */
 export function countOf(store: Store, account: string, set: DataSet): Promise<number> {
-  return store.connection.collection(set.collection).countDocuments(ownedIn(store, account, set));
+  return store.connection.collection(set.collection).countDocuments(ownedBy(account, set));
 }
 
 /** The data sets that holds had chosen when a plan was made; what lies beside the records waits with them, unnamed. */

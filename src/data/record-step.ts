@@ -27,8 +27,9 @@ import {
   VersionMismatchError,
   WrongRegionError,
 } from './errors';
-import type { AccountDocument, ErasureProgress, Inactivity } from './documents';
+import type { AccountDocument, AccountDraft, ErasureProgress, Inactivity } from './documents';
 import { delaysEnded } from './delays';
+import { profileOf } from './profile';
 import { reportPurge } from './purge-tally';
 import { findAccount, type Store } from './store';
 import { withdrawExportsIn, withdrawnAt } from './withdraw';
@@ -167,15 +168,14 @@ export async function recordCreation(store: Store, step: CreationRecord): Promis
       if (entry?.transitionId === step.transitionId) return { seq: taken.seq, version: taken.version };
       throw new AccountExistsError(`the id ${step.account} is taken, and ids are never reused`);
     }
-    const draft = await store.drafts.findById(step.draftId, null, { session }).lean().exec();
+    const draft = await store.drafts.findById(step.draftId, null, { session }).lean<AccountDraft>().exec();
     if (draft?.account !== step.account) {
       throw new AccountMissingError(`the draft of account ${step.account} is gone`);
     }
     const document: AccountDocument = {
       _id: step.account,
       region: store.region,
-      name: draft.name,
-      email: draft.email,
+      ...(await profileOf(store, draft)),
       plan: draft.plan,
       locale: draft.locale,
       ...withoutUndefined(courseFields(step.lifecycle)),

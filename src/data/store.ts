@@ -73,7 +73,7 @@ function storeOn(connection: Connection, region: string, vault: Vault): Store {
     ...modelsOn(connection),
     connection,
     region,
-    audit: openAuditLog(connection, region, vault),
+    audit: openAuditLog(connection, region),
     vault,
     transaction: (work) =>
       connection.getClient().withSession((session) =>

@@ -1,5 +1,5 @@
 /** The file that describes the others: what is in them, how to check them, and whose they are. */
-import { dataSetNamed, type AccountDocument, type DataSet } from '../data';
+import { dataSetNamed, type DataSet, type Profile } from '../data';
 import type { ExportDocument, ExportFile } from './documents';
 
 /** Counts up when a reader of the format before would misread it. */
@@ -11,7 +11,7 @@ const instant = { type: 'string', format: 'date-time' } as const;
 /** The manifest, as text. */
 export function manifestOf(
   { _id, at, from, to }: ExportDocument,
-  account: AccountDocument,
+  account: Profile,
   files: readonly ExportFile[],
 ): string {
   const manifest = {

@@ -8,7 +8,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { native } from '../database';
-import { dataSetNamed, type AccountDocument, type DataSet, type Store } from '../data';
+import { dataSetNamed, openProfile, type AccountDocument, type DataSet, type Store } from '../data';
 import { registerExports, type ExportDocument, type ExportFile, type StoredPart } from './documents';
 import {
   ArchiveDamagedError,
@@ -249,7 +249,7 @@ class Writing {
       }
       files.push({ ...file, sha256: own.digest('hex') });
     }
-    const manifest = Buffer.from(manifestOf(found, account, files));
+    const manifest = Buffer.from(manifestOf(found, await openProfile(this.store, account), files));
     const part = partOf(found.account, this.exportId, found.parts.length, manifestSet, [manifest], 0);
     const described = {
       name: manifestName,

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { AccountDocument, StepRecord, Store } from '../../src/data';
 import { begin, type Hold } from '../../src/lifecycle';
+import { profileIn } from './profiles';
 import { openGuard, randomAccountId, region, standardSettings } from './system';
 
 const day = 86_400_000;
@@ -21,8 +22,7 @@ export async function addDueAccount(
   const account: AccountDocument = {
     _id: id,
     region,
-    name: `Name of ${id}`,
-    email: `${id}@example.org`,
+    ...(await profileIn(store, id)),
     plan: 'standard',
     locale: 'en',
     state: 'expired',

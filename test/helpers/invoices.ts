@@ -2,6 +2,7 @@
 import type { AccountDocument, Store } from '../../src/data';
 import { dataSetNamed } from '../../src/data';
 import { native } from '../../src/database';
+import { profileIn } from './profiles';
 import { randomAccountId, region } from './system';
 
 export const invoices = dataSetNamed('invoices');
@@ -28,7 +29,7 @@ export async function erasingAccount(store: Store, account: string = randomAccou
   const at = new Date();
   const document: Omit<AccountDocument, '_id'> = {
     region,
-    name: `Name of ${account}`,
+    ...(await profileIn(store, account)),
     state: 'expired',
     since: at,
     lifecycle: { state: 'expired', since: at.toISOString(), causes: [], overrides: {}, holds: [] },

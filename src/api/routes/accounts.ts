@@ -2,14 +2,23 @@
 import type { mongo } from 'mongoose';
 import { native } from '../../database';
 import { may, permissions } from '../../access';
-import type { AccountDocument, AccountDraft } from '../../data';
+import {
+  AccountExistsError,
+  indexesOf,
+  openProfile,
+  protectFormer,
+  protectProfile,
+  storeDraft,
+  type AccountDocument,
+  type Profile,
+} from '../../data';
 import { allowedChanges, heldBy, periodFlaws, type Flaw, type PolicyOverrides, type Settings } from '../../lifecycle';
 import { RefusedError } from '../../temporal';
 import { z } from 'zod';
 import { sending } from '../commands';
 import { pageOf, positionIn } from '../cursors';
 import { invalid, Problem } from '../problems';
-import { accountFor } from '../representation';
+import { accountFor, accountsFor, profileFor } from '../representation';
 import { route, type Call, type Route } from '../route';
 import {
   accountParamsSchema,
@@ -41,7 +50,11 @@ export function accountRoutes(workshop: Workshop): Route[] {
         // Not awaited where it is at hand: this is the path a gateway's dashboard asks all day.
         const defaults = workshop.defaults.current();
         const settings = defaults instanceof Promise ? await defaults : defaults;
-        return { status: 200, body: accountFor(account, call.principal, settings), version: account.version };
+        return {
+          status: 200,
+          body: await accountFor(workshop, account, call.principal, settings),
+          version: account.version,
+        };
       },
     }),
     route({
@@ -87,17 +100,12 @@ async function create(workshop: Workshop, call: Call<unknown, unknown, NewAccoun
   // An earlier try may be what took it; then the account's own workflow tells the two apart, by the draft.
   if (taken !== null && !attempt.repeated) throw idTaken();
   const overrides = overridesOf(body, settings);
-  const draft: AccountDraft = {
-    _id: attempt.draftId,
-    account: id,
-    name: body.name,
-    email: body.email,
-    plan: body.plan,
-    locale: body.locale,
-    createdAt: clock(),
-  };
+  const { name, email, plan, locale } = body;
+  const draft = { _id: attempt.draftId, account: id, name, email, plan, locale, createdAt: clock() };
   const drafts = native(store.drafts);
-  await drafts.replaceOne({ _id: draft._id }, draft, { upsert: true });
+  await storeDraft(store, draft).catch((error: unknown) => {
+    throw error instanceof AccountExistsError ? idTaken() : error;
+  });
   const { state = 'active', since } = body;
   const origin = { state, overrides, ...(since === undefined ? {} : { since }) };
   try {
@@ -113,7 +121,7 @@ async function create(workshop: Workshop, call: Call<unknown, unknown, NewAccoun
   const account = await seekAccount(workshop, call, id);
   return {
     status: 201,
-    body: accountFor(account, principal, settings),
+    body: await accountFor(workshop, account, principal, settings),
     version: account.version,
     headers: { Location: `/v1/accounts/${id}` },
   };
@@ -163,7 +171,7 @@ async function list(workshop: Workshop, call: Call<unknown, AccountsQuery>) {
     ...(query.state === undefined ? [] : [{ state: query.state }]),
     ...(query.plan === undefined ? [] : [{ plan: query.plan }]),
     ...(query.dueBefore === undefined ? [] : [{ 'deadline.at': { $lt: query.dueBefore } }]),
-    ...(query.q === undefined ? [] : [searchFor(query.q)]),
+    ...(query.q === undefined ? [] : [await searchFor(workshop, query.q)]),
   ];
   const [accounts, settings] = await Promise.all([
     native(store.accounts)
@@ -173,13 +181,20 @@ async function list(workshop: Workshop, call: Call<unknown, AccountsQuery>) {
       .toArray(),
     defaults.current(),
   ]);
-  const represent = (account: AccountDocument) => accountFor(account, principal, settings);
-  return { status: 200, body: pageOf(accounts, query.limit, listName, ({ _id }) => [_id], represent) };
+  const page = pageOf(
+    accounts,
+    query.limit,
+    listName,
+    ({ _id }) => [_id],
+    (account) => account,
+  );
+  return { status: 200, body: { ...page, items: await accountsFor(workshop, page.items, principal, settings) } };
 }
 
-/** An id that begins so, or exactly this name or e-mail. `~` sorts behind everything an id may hold. */
-function searchFor(q: string): mongo.Filter<AccountDocument> {
-  return { $or: [{ _id: { $gte: q, $lt: `${q}~` } }, { name: q }, { email: q }] };
+/** An id that begins so, or this name or e-mail, in whatever case. `~` sorts behind everything an id may hold. */
+async function searchFor({ store }: Workshop, q: string): Promise<mongo.Filter<AccountDocument>> {
+  const { nameIndex, emailIndex } = await indexesOf(store, q);
+  return { $or: [{ _id: { $gte: q, $lt: `${q}~` } }, { nameIndex }, { emailIndex }] };
 }
 
 async function changeProfile(workshop: Workshop, call: Call<{ id: string }, unknown, ProfileChange>) {
@@ -195,16 +210,29 @@ async function changeProfile(workshop: Workshop, call: Call<{ id: string }, unkn
     if (ifVersion !== undefined && account.version !== ifVersion) {
       throw new Problem('precondition-failed', `the account is at version ${account.version}, not ${ifVersion}`);
     }
+    const profile = await openProfile(store, account);
     const names = (['name', 'email', 'plan', 'locale'] as const).filter(
-      (name) => body[name] !== undefined && body[name] !== account[name],
+      (name) => body[name] !== undefined && body[name] !== profile[name],
     );
-    if (names.length === 0) return { answer: answerWith(account) };
-    const set = Object.fromEntries(names.map((name) => [name, body[name]]));
+    if (names.length === 0) return { answer: answerWith(profile) };
+    const cipher = await store.vault.cipherOf(params.id);
+    const { name, email, ...open } = Object.fromEntries(names.map((field) => [field, body[field]])) as Pick<
+      Profile,
+      (typeof names)[number]
+    >;
+    const replaced = replacedBy(profile, names, workshop.clock());
     const version = account.version + 1;
-    const formerly = formerlyWith(account, names, workshop.clock());
-    await native(store.accounts).updateOne({ _id: params.id }, { $set: { ...set, ...formerly, version } }, { session });
+    const set = {
+      ...open,
+      ...(await protectProfile(store, cipher, params.id, { name, email })),
+      ...(replaced === undefined
+        ? {}
+        : { formerly: [...(account.formerly ?? []), ...protectFormer(cipher, params.id, replaced)] }),
+      version,
+    };
+    await native(store.accounts).updateOne({ _id: params.id }, { $set: set }, { session });
     return {
-      answer: answerWith({ ...account, ...set, ...formerly, version }),
+      answer: answerWith(await openProfile(store, { ...account, ...set })),
       entry: {
         action: 'account.updated',
         account: params.id,
@@ -217,8 +245,8 @@ async function changeProfile(workshop: Workshop, call: Call<{ id: string }, unkn
     };
   });
 
-  function answerWith(account: AccountDocument) {
-    return { status: 200, body: accountFor(account, principal, settings), version: account.version };
+  function answerWith(account: Profile) {
+    return { status: 200, body: profileFor(account, principal, settings), version: account.version };
   }
 }
 
@@ -226,19 +254,18 @@ async function changeProfile(workshop: Workshop, call: Call<{ id: string }, unkn
 const mostFormerly = 500;
 
 /** What a correction replaces stays with the account while a hold protects all of it (R9). @throws {Problem} too many */
-function formerlyWith(
-  account: AccountDocument,
+function replacedBy(
+  profile: Profile,
   names: readonly (keyof ProfileChange)[],
   at: Date,
-): Pick<AccountDocument, 'formerly'> {
+): { readonly at: Date; readonly name?: string; readonly email?: string } | undefined {
   const replaced = (['name', 'email'] as const).filter((name) => names.includes(name));
-  if (replaced.length === 0 || heldBy(account.lifecycle.holds) !== 'everything') return {};
-  const before = account.formerly ?? [];
-  if (before.length >= mostFormerly) {
+  if (replaced.length === 0 || heldBy(profile.lifecycle.holds) !== 'everything') return undefined;
+  if ((profile.formerly ?? []).length >= mostFormerly) {
     throw new Problem(
       'conflict',
       `while a hold stands at most ${mostFormerly} corrections are kept, and no more are taken`,
     );
   }
-  return { formerly: [...before, { at, ...Object.fromEntries(replaced.map((name) => [name, account[name]])) }] };
+  return { at, ...Object.fromEntries(replaced.map((name) => [name, profile[name]])) };
 }

@@ -7,6 +7,7 @@ import { pageOf, positionIn } from '../cursors';
 import { route, type Route } from '../route';
 import { accountParamsSchema, holdParamsSchema, noQuerySchema, pageSchema, placeHoldSchema } from '../schemas';
 import { openAccount } from '../standing';
+import { opened } from '../notes';
 import type { Workshop } from '../workshop';
 
 export function holdRoutes(workshop: Workshop): Route[] {
@@ -24,7 +25,8 @@ export function holdRoutes(workshop: Workshop): Route[] {
         const after = positionIn(list, query.cursor, z.tuple([z.string(), z.string()]));
         const rest = [...lifecycle.holds].sort(inOrder).filter((hold) => after === undefined || isBehind(hold, after));
         const position = ({ placedAt, id }: Hold) => [placedAt, id];
-        return { status: 200, body: pageOf(rest, query.limit, list, position, (hold) => hold), version };
+        const page = pageOf(rest, query.limit, list, position, (hold) => hold);
+        return { status: 200, body: await opened(workshop, params.id, page), version };
       },
     }),
     route({
@@ -38,7 +40,8 @@ export function holdRoutes(workshop: Workshop): Route[] {
       async handle(call) {
         const { id } = call.params;
         const { recorded, account } = await command(workshop, call, id, 'placeHold', call.body);
-        const { hold, receipt } = recorded;
+        const { receipt } = recorded;
+        const hold = await opened(workshop, id, recorded.hold);
         return {
           status: 201,
           body: { ...hold, ...(receipt === undefined ? {} : { receipt }) },

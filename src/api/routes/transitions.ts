@@ -39,7 +39,11 @@ export function transitionRoutes(workshop: Workshop): Route[] {
       async handle(call) {
         const { account } = await command(workshop, call, call.params.id, name, call.body);
         const settings = await workshop.defaults.current();
-        return { status: 200, body: accountFor(account, call.principal, settings), version: account.version };
+        return {
+          status: 200,
+          body: await accountFor(workshop, account, call.principal, settings),
+          version: account.version,
+        };
       },
     });
   }
