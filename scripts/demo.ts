@@ -149,19 +149,13 @@ async function live(system: DevSystem): Promise<void> {
   say(`  what is left to read: ${JSON.stringify(erased)}`);
 
   heading('Its course, as the audit log has it');
+  const { items } = await ask<{ items: Entry[] }>('GET', `/v1/accounts/${account}/timeline?limit=1000`);
+  for (const { at, action, actor } of items)
+    say(`  ${new Date(at).toISOString().slice(11, 23)}  ${action}  by ${actor.type} ${actor.id}`);
+
   const connection = await mongoose.createConnection(system.mongodb).asPromise();
   try {
     const database = connection.getClient().db('ablauf');
-    const entries = await database
-      .collection<Entry & { account: string }>('auditEntries')
-      .find({ account })
-      .sort({ at: 1, seq: 1 })
-      .toArray();
-    for (const entry of entries)
-      say(
-        `  ${new Date(entry.at).toISOString().slice(11, 23)}  ${entry.action}  by ${entry.actor.type} ${entry.actor.id}`,
-      );
-
     heading('Is anything left?');
     let found = 0;
     for (const { name } of await database.listCollections({}, { nameOnly: true }).toArray()) {

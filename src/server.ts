@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { Client } from '@temporalio/client';
 import { createKeyring, registerKeys } from './access';
 import { createApp, registerIdempotency } from './api';
+import { startSequencer } from './audit';
 import { readConfig } from './config';
 import { sayPlain } from './config-transit';
 import { assertDeclared, prepareStore } from './data';
@@ -59,6 +60,7 @@ runMain('api', async () => {
   if (config.transit.server.kind === 'own') process.on('SIGHUP', renew);
   server.listen(config.port, config.host);
   await once(server, 'listening');
+  const sequencer = startSequencer(store, { log });
   const management = await serveMetrics(config.managementHost, config.managementPort);
   const { kind: tls } = config.transit.server;
   log.info({ host: config.host, port: config.port, tls, region }, 'the API listens');
@@ -73,6 +75,7 @@ runMain('api', async () => {
       server.closeIdleConnections();
       await closed;
       management.close();
+      await sequencer.stop();
       await connection.close();
       await store.close();
     },

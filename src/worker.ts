@@ -2,6 +2,7 @@
 import { Client } from '@temporalio/client';
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import { createActivities } from './activities';
+import { startSequencer } from './audit';
 import { assertDeclared, prepareStore } from './data';
 import { readConfig } from './config';
 import { sayPlain } from './config-transit';
@@ -53,6 +54,7 @@ runMain('worker', async () => {
     }),
   });
   const running = worker.run();
+  const sequencer = startSequencer(store, { log });
   const { namespace, taskQueue } = config.temporal;
   const stopping = new AbortController();
   const scheduled = keepEnsuringSchedules(
@@ -69,6 +71,7 @@ runMain('worker', async () => {
       worker.shutdown();
       await running;
       await scheduled;
+      await sequencer.stop();
       await connection.close();
       await store.close();
     },

@@ -114,7 +114,9 @@ describe('GET /v1/accounts/:id/records', () => {
     const answer = await read(legal);
     expect(answer.status).toBe(200);
     expect(answer.body['items']).toHaveLength(4);
-    const entries = await api.system.store.audit.entries.find({ account, action: 'records.read' }).lean();
+    const entries = await api.system.store.audit.entries
+      .find({ subject: api.system.store.vault.pseudonymOf(account), action: 'records.read' })
+      .lean();
     expect(entries).toMatchObject([{ actor: { role: 'legal' }, details: { records: 4 } }]);
     expect(JSON.stringify(entries)).not.toContain('question');
   });

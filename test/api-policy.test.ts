@@ -1,6 +1,7 @@
 /** Policies, their preview, holds, the timeline and the deployment's defaults over HTTP. */
 import { randomUUID } from 'node:crypto';
 import { OutcomeUnknownError, TemporalUnavailableError } from '../src/temporal';
+import type { NewAuditEntry } from '../src/audit';
 import { Interposer, startApi, type Answered, type Api } from './helpers/api';
 
 let api: Api;
@@ -239,9 +240,9 @@ describe('GET /v1/accounts/:id/timeline', () => {
   it('pages by number and id where several entries share an instant', async () => {
     const id = await api.system.createAccount();
     const at = new Date();
-    const entry = (_id: string, seq?: number) => ({
-      _id,
-      region: 'eu-central-1',
+    const { store } = api.system;
+    const entry = (entryId: string, seq?: number): NewAuditEntry => ({
+      id: entryId,
       at,
       actor: { type: 'system', id: 'test' },
       action: 'test.entry',
@@ -250,7 +251,7 @@ describe('GET /v1/accounts/:id/timeline', () => {
       ...(seq === undefined ? {} : { seq }),
     });
     const entries = [entry(`${id}-d`, 101), entry(`${id}-a`, 102), entry(`${id}-c`), entry(`${id}-b`)];
-    await api.system.store.audit.entries.collection.insertMany(entries as never[]);
+    for (const one of entries) await store.transaction((session) => store.audit.append(session, one));
     const seen: string[] = [];
     let cursor: string | null = '';
     while (cursor !== null) {

@@ -47,7 +47,11 @@ describe('across runs', () => {
 
   /** Every step once, in order, without a gap. */
   async function expectUnbrokenLog(id: string, steps: number): Promise<void> {
-    const entries = await system.store.audit.entries.find({ account: id }).sort({ seq: 1 }).lean().exec();
+    const entries = await system.store.audit.entries
+      .find({ subject: system.store.vault.pseudonymOf(id) })
+      .sort({ seq: 1 })
+      .lean()
+      .exec();
     expect(entries.map((entry) => entry.seq)).toEqual(Array.from({ length: steps }, (_, n) => n + 1));
     expect(await system.account(id)).toMatchObject({ seq: steps });
     const view = await handleOf(id).query<CourseView>(stateQuery);

@@ -41,7 +41,11 @@ async function reread(id: string): Promise<AccountDocument> {
 }
 
 async function actionsOf(account: string): Promise<string[]> {
-  const entries = await store.audit.entries.find({ account }).sort({ at: 1 }).lean().exec();
+  const entries = await store.audit.entries
+    .find({ subject: store.vault.pseudonymOf(account) })
+    .sort({ at: 1 })
+    .lean()
+    .exec();
   return entries.map(({ action }) => action);
 }
 

@@ -202,7 +202,7 @@ describe('carrying it out', () => {
     };
     expect(Date.parse(search.at)).toBeGreaterThanOrEqual(asked.getTime());
     expect(Date.parse(certified.erasedAt)).toBeGreaterThanOrEqual(asked.getTime());
-    const entries = await store.audit.entries.countDocuments({ account: account._id });
+    const entries = await store.audit.entries.countDocuments({ subject: store.vault.pseudonymOf(account._id) });
     const sets = certificate.body['sets'] as { dataset: string }[];
     expect(sets).toEqual(
       expect.arrayContaining([

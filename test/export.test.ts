@@ -387,7 +387,7 @@ describe('R15', () => {
       expect.arrayContaining(['export.created', 'export.ready', 'export.downloaded']),
     );
     const entry = await api.system.store.audit.entries
-      .findOne({ account: thrownOut.account, action: 'export.downloaded' })
+      .findOne({ subject: api.system.store.vault.pseudonymOf(thrownOut.account), action: 'export.downloaded' })
       .lean();
     expect(entry).toMatchObject({ actor: { role: 'legal' }, details: { export: served.id } });
   });

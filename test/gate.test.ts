@@ -66,6 +66,7 @@ const allowed: Readonly<Record<string, string>> = {
   'src/data/profile.ts storeDraft replaceOne': 'the draft of an account that does not exist yet, by its own id',
   'src/api/routes/accounts.ts create deleteOne': 'the draft of an account that was refused, or exists already',
   'src/api/routes/settings.ts change replaceOne': "the deployment's own settings, which name no account",
+  'src/audit/sequence.ts sequenceBatch bulkWrite': 'gives audit entries their places in the log; removes nothing',
   'src/data/conclude.ts concludeErasure deleteOne': 'the gate, in the transaction that leaves the tombstone',
   'src/data/conclude.ts concludeErasure replaceOne': 'the tombstone, under the condition that no hold stands',
   'src/exports/end.ts removeBytes remove': 'bytes of an export that has ended, through the gate inside of it',

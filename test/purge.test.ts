@@ -102,7 +102,11 @@ async function due(id: string): Promise<Date | undefined> {
 }
 
 async function entries(id: string) {
-  return store.audit.entries.find({ account: id, action: 'records.purged' }).sort({ at: 1, _id: 1 }).lean().exec();
+  return store.audit.entries
+    .find({ subject: store.vault.pseudonymOf(id), action: 'records.purged' })
+    .sort({ at: 1, _id: 1 })
+    .lean()
+    .exec();
 }
 
 function ago(milliseconds: number, from = noon): Date {

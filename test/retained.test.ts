@@ -69,7 +69,10 @@ describe('GET /v1/accounts/:id/retained', () => {
     const account = await buried(['2026-11-22', '2026-11-23']);
     await read(account, legal);
     await read(account, legal, '?limit=1');
-    const entries = await api.system.store.audit.entries.find({ account }).sort({ at: 1 }).lean();
+    const entries = await api.system.store.audit.entries
+      .find({ subject: api.system.store.vault.pseudonymOf(account) })
+      .sort({ at: 1 })
+      .lean();
     expect(entries).toMatchObject([
       { action: 'retained.read', actor: { role: 'legal' }, details: { records: 2 } },
       { action: 'retained.read', actor: { role: 'legal' }, details: { records: 1 } },

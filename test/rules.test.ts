@@ -95,7 +95,7 @@ async function passDeadline(id: string, to: 'expired' | 'erased'): Promise<Accou
   await sleepUntil(wake + second);
   const after = await eventually(id, (account) => account.state === to);
   const entry = await system.store.audit.entries
-    .findOne({ account: id, seq: before.seq + 1 })
+    .findOne({ subject: system.store.vault.pseudonymOf(id), seq: before.seq + 1 })
     .lean()
     .exec();
   expect(entry?.at.getTime()).toBeGreaterThanOrEqual(due);
@@ -236,7 +236,10 @@ describe('on the time-skipping server', () => {
     }
     expect(await recordCounts(system, neighbour)).toEqual(everywhere(2));
     expect(await state(neighbour)).toBe('active');
-    const entry = await system.store.audit.entries.findOne({ account: id, action: 'account.erased' }).lean().exec();
+    const entry = await system.store.audit.entries
+      .findOne({ subject: system.store.vault.pseudonymOf(id), action: 'account.erased' })
+      .lean()
+      .exec();
     expect(entry?.details).toMatchObject({ erased: everywhere(20), found: 0 });
   });
 
@@ -272,7 +275,11 @@ describe('on the time-skipping server', () => {
     await system.send(id, 'changePolicy', { gracePeriod: 'P60D' });
     expect(deadlineAt(await system.account(id))).toBe(plus(from, 'P60D'));
     await system.send(id, 'changePolicy', { gracePeriod: 'P1D' });
-    const entry = await system.store.audit.entries.findOne({ account: id }).sort({ seq: -1 }).lean().exec();
+    const entry = await system.store.audit.entries
+      .findOne({ subject: system.store.vault.pseudonymOf(id) })
+      .sort({ seq: -1 })
+      .lean()
+      .exec();
     const shortened = Date.parse(deadlineAt(await system.account(id)));
     expect(Math.abs(shortened - (entry?.at.getTime() ?? 0) - 7 * day)).toBeLessThan(slack);
     const expired = await passDeadline(id, 'expired');
@@ -345,7 +352,10 @@ describe('on the time-skipping server', () => {
     expect((await system.account(id)).lifecycle.holds).toHaveLength(1);
     await sleepUntil(Date.parse(until) + second);
     const freed = await eventually(id, (account) => account.lifecycle.holds.length === 0);
-    const entry = await system.store.audit.entries.findOne({ account: id, action: 'hold.released' }).lean().exec();
+    const entry = await system.store.audit.entries
+      .findOne({ subject: system.store.vault.pseudonymOf(id), action: 'hold.released' })
+      .lean()
+      .exec();
     expect(entry).toMatchObject({ actor: { type: 'system' }, details: { ended: true } });
     expect(entry?.at.getTime()).toBeGreaterThanOrEqual(Date.parse(until));
     expect(Math.abs(Date.parse(deadlineAt(freed)) - Date.parse(until) - 7 * day)).toBeLessThan(slack);
@@ -507,7 +517,10 @@ describe('in the middle of an erasure', () => {
     expect(await refused(id, 'reopen', { note: 'please' })).toMatchObject({ code: 'conflict' });
     await system.send(id, 'releaseHold', { holdId: holdIdOf(placed) });
     await eventually(id, (account) => account.state === 'erased');
-    const entry = await system.store.audit.entries.findOne({ account: id, action: 'account.erased' }).lean().exec();
+    const entry = await system.store.audit.entries
+      .findOne({ subject: system.store.vault.pseudonymOf(id), action: 'account.erased' })
+      .lean()
+      .exec();
     expect(entry?.details).toMatchObject({ erased: everywhere(5) });
   });
 

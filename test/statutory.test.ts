@@ -257,7 +257,11 @@ describe('what the law lets go', () => {
   }
 
   async function entries(account: string): Promise<{ action: string; details: unknown }[]> {
-    return store.audit.entries.find({ account }).sort({ at: 1 }).lean().exec();
+    return store.audit.entries
+      .find({ subject: store.vault.pseudonymOf(account) })
+      .sort({ at: 1 })
+      .lean()
+      .exec();
   }
 
   test('R10: what is kept is told by data set, law and date', async () => {

@@ -105,7 +105,7 @@ describe('on the development server', () => {
       await handleOf(id).signal(name, bodies[name]);
       const after = await stepTaken(id, before.seq + 1);
       const entry = await system.store.audit.entries
-        .findOne({ account: id, seq: before.seq + 1 })
+        .findOne({ subject: system.store.vault.pseudonymOf(id), seq: before.seq + 1 })
         .lean()
         .exec();
       expect(entry?.actor).toEqual({ type: 'temporal', id: 'signal' });
@@ -163,7 +163,10 @@ describe('on the development server', () => {
       const id = await system.createAccount();
       await handleOf(id).signal('suspend', { reason: 'other' }, context);
       expect(await stepTaken(id, 2)).toMatchObject({ state: 'suspended' });
-      const entry = await system.store.audit.entries.findOne({ account: id, seq: 2 }).lean().exec();
+      const entry = await system.store.audit.entries
+        .findOne({ subject: system.store.vault.pseudonymOf(id), seq: 2 })
+        .lean()
+        .exec();
       expect(entry?.actor).toEqual({ type: 'temporal', id: 'signal' });
       const error: unknown = await handleOf(id)
         .executeUpdate('reinstate', { args: [{}, context] as [unknown, unknown] })
@@ -232,9 +235,13 @@ describe('on the development server', () => {
     await Promise.all(Array.from({ length: 30 }, (_, n) => handleOf(id).signal('placeHold', { reason: `hold ${n}` })));
     const account = await stepTaken(id, 32);
     expect(account.lifecycle.holds).toHaveLength(30);
-    const seqs = (await system.store.audit.entries.find({ account: id }).sort({ seq: 1 }).lean().exec()).map(
-      (entry) => entry.seq,
-    );
+    const seqs = (
+      await system.store.audit.entries
+        .find({ subject: system.store.vault.pseudonymOf(id) })
+        .sort({ seq: 1 })
+        .lean()
+        .exec()
+    ).map((entry) => entry.seq);
     expect(seqs).toEqual(Array.from({ length: 32 }, (_, n) => n + 1));
     await expectHealthy(id);
   });

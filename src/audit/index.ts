@@ -1,2 +1,6 @@
 /** The log nobody can quietly change. */
-export { openAuditLog, type AuditEntryDocument, type AuditLog, type NewAuditEntry } from './entries';
+export type { AuditEntryDocument } from './entries';
+export { openAuditLog, type AuditEntry, type AuditLog, type NewAuditEntry } from './log';
+export { proofOf, type InclusionProof } from './proof';
+export { newestCheckpoint, sequenceBatch } from './sequence';
+export { startSequencer } from './sequencer';

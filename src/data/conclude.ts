@@ -14,7 +14,8 @@ import type { AccountDocument } from './documents';
 import type { ErasureHooks, OutsideStore } from './erase';
 import { ErasureBlockedError, ErasureIncompleteError } from './errors';
 import { deleteIn } from './gate';
-import { dataSets, ownedBy, type DataSet } from './map';
+import { dataSets, type DataSet } from './map';
+import { ownedIn } from './names';
 import { assertAsPlanned } from './plan';
 import { createProcessorRequests, processorRequestsOf } from './processors';
 import { appendEntry, repeated, type RecordedStep, type StepRecord } from './record-step';
@@ -138,7 +139,7 @@ async function keptOf(
   for (const set of dataSets) {
     if (set.erasure !== 'keep' || set.name === 'sealed') continue;
     const collection = store.connection.collection(set.collection);
-    kept[set.name] = await collection.countDocuments(ownedBy(account, set), { session });
+    kept[set.name] = await collection.countDocuments(ownedIn(store, account, set), { session });
   }
   return kept;
 }

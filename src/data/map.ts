@@ -25,9 +25,12 @@ export const encryptedKinds: readonly FieldKind[] = ['personal', 'content', 'sec
 
 /**
  * How the documents of a place name their account: in a field, as their `_id`, as the beginning of it (`ACCOUNT:…`), or
- * as the beginning of another field.
+ * as the beginning of another field. What outlives the account names it by its pseudonym (R22).
  */
-export type Owner = { readonly field: string } | { readonly id: 'whole' | 'prefix' } | { readonly prefixOf: string };
+export type Owner =
+  | { readonly field: string; readonly by?: 'pseudonym' }
+  | { readonly id: 'whole' | 'prefix' }
+  | { readonly prefixOf: string };
 
 /** A law that obliges to keep something for a while (R10). */
 export interface Statutory {
@@ -74,6 +77,7 @@ const contract = 'contract, Art. 6 (1) (b)';
 const interest = 'legitimate interest, Art. 6 (1) (f)';
 const obligation = 'legal obligation, Art. 6 (1) (c)';
 const byAccount = { field: 'account' } as const;
+const byPseudonym = { field: 'subject', by: 'pseudonym' } as const;
 
 const recordFields = {
   _id: 'id',
@@ -416,7 +420,7 @@ export const dataSets: readonly DataSet[] = [
     name: 'audit',
     holds: 'who did what to the account, and when; never content',
     collection: 'auditEntries',
-    owner: byAccount,
+    owner: byPseudonym,
     ownerless: 'acts that concern the deployment',
     fields: {
       _id: 'id',
@@ -426,15 +430,23 @@ export const dataSets: readonly DataSet[] = [
       'actor.id': 'id',
       'actor.role': 'fact',
       action: 'fact',
-      account: 'id',
+      subject: 'id',
       'details.*': 'fact',
       requestId: 'id',
       seq: 'fact',
       transitionId: 'id',
+      actorIndex: 'id',
+      'commitments.customer': 'fact',
+      'commitments.staff': 'fact',
+      customer: 'personal',
+      staff: 'personal',
+      tile: 'fact',
+      position: 'fact',
+      sequencedAt: 'fact',
     },
     basis: interest,
     erasure: 'keep',
-    reason: 'audit entries name the account by its opaque id and last as long as the log (R20)',
+    reason: 'names the account by a pseudonym once its key is destroyed, and lasts as long as the log (R20)',
   },
 ];
 
@@ -474,6 +486,16 @@ export const otherCollections: readonly OtherCollection[] = [
       'late.*': 'fact',
       'addenda.*': 'fact',
     },
+  },
+  {
+    collection: 'auditTiles',
+    holds: "the audit log's tree: hashes of entries, and their ids",
+    fields: { _id: 'id', level: 'fact', index: 'fact', hashes: 'fact', entries: 'id' },
+  },
+  {
+    collection: 'auditCheckpoints',
+    holds: "the audit log's signed states: the newest, and the last of each hour",
+    fields: { _id: 'id', size: 'fact', root: 'fact', at: 'fact', note: 'fact', start: 'fact' },
   },
   {
     collection: 'processors',

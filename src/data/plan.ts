@@ -6,7 +6,8 @@ import { hash } from 'node:crypto';
 import { isHeld, type Held } from '../lifecycle';
 import type { RecordedPlan } from './documents';
 import { PlanDeviationError } from './errors';
-import { dataSets, holdableDataSets, ownedBy, type DataSet } from './map';
+import { dataSets, holdableDataSets, type DataSet } from './map';
+import { ownedIn } from './names';
 import { activeProcessorNames } from './processors';
 import type { Store } from './store';
 
@@ -76,7 +77,7 @@ export function recorded(steps: readonly PlanStep[]): RecordedPlan {
 
 /** How many documents an account has in a data set. */
 export function countOf(store: Store, account: string, set: DataSet): Promise<number> {
-  return store.connection.collection(set.collection).countDocuments(ownedBy(account, set));
+  return store.connection.collection(set.collection).countDocuments(ownedIn(store, account, set));
 }
 
 /** The data sets that holds had chosen when a plan was made; what lies beside the records waits with them, unnamed. */

@@ -275,7 +275,7 @@ async function recordDelay(
 
 async function wasDelayed(store: Store, session: ClientSession, account: string, until: Date): Promise<boolean> {
   const entry = await native(store.audit.entries).findOne(
-    { account, action: delayed, 'details.until': until.toISOString() },
+    { subject: store.vault.pseudonymOf(account), action: delayed, 'details.until': until.toISOString() },
     { session, projection: { _id: 1 } },
   );
   return entry !== null;

@@ -73,7 +73,7 @@ function storeOn(connection: Connection, region: string, vault: Vault): Store {
     ...modelsOn(connection),
     connection,
     region,
-    audit: openAuditLog(connection, region),
+    audit: openAuditLog(connection, region, vault),
     vault,
     transaction: (work) =>
       connection.getClient().withSession((session) =>

@@ -49,7 +49,8 @@ export interface Vault {
   systemCipher(name: SystemKey): Promise<Cipher>;
   /**
    * What an erased account is called: a keyed hash of its region and id (R22). The same account always has the same one,
-   * and without the key nobody can tell which account it is, nor try ids out. 43 characters.
+   * and without the key nobody can tell which account it is, nor try ids out. 43 characters. An account may be named by
+   * the id of its tombstone too, `~` and the pseudonym: that works for every key of an account.
    */
   pseudonymOf(account: string): string;
   signer(): Promise<Signer>;
@@ -70,6 +71,8 @@ export interface VaultOptions {
 
 const keyLength = 32;
 const standardCacheTime = 30_000;
+/** The id of a tombstone. No account's id begins so. */
+const tombstone = /^~([A-Za-z0-9_-]{43})$/;
 /** Unwrapped keys kept in memory, at most. */
 const mostCached = 20_000;
 
@@ -86,6 +89,7 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
   const pseudonymKey = pseudonyms.index;
   const { region, keyStore, master } = options;
   const pseudonymOf = (account: string) =>
+    tombstone.exec(account)?.[1] ??
     createHmac('sha256', pseudonymKey).update(`${region}/${account}`).digest('base64url');
   const idOf = (account: string, kind: 'account' | 'retained' = 'account') => `${kind}/${pseudonymOf(account)}`;
   const signer = createSigner(signing.region, signing.data, signing.current);

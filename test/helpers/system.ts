@@ -5,6 +5,7 @@ import { temporal as proto } from '@temporalio/proto';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, makeTelemetryFilterString, NativeConnection, Runtime, type Worker } from '@temporalio/worker';
 import { createActivities, type Activities } from '../../src/activities';
+import { startSequencer } from '../../src/audit';
 import {
   assertDeclared,
   openStore,
@@ -207,6 +208,12 @@ export async function startSystem(options: SystemOptions & { readonly address?: 
   });
 }
 
+/** What goes wrong with the log where no test wants it to is shown. */
+const loudly = {
+  warn: (meta: object, message: string) => process.stderr.write(`${message} ${JSON.stringify(meta)}\n`),
+  error: (meta: object, message: string) => process.stderr.write(`${message} ${JSON.stringify(meta)}\n`),
+};
+
 interface Ground {
   readonly connection: Connection;
   readonly native: NativeConnection;
@@ -241,6 +248,8 @@ async function assemble(options: SystemOptions, ground: Ground): Promise<System>
     bundle: { codePath: required('ABLAUF_TEST_BUNDLE') },
   });
   const running = worker.run();
+  // On the bare database: what a test has it refuse is not the log's own work.
+  const sequencer = startSequencer({ ...bare, databaseTime: ground.now }, { log: loudly });
   const courses = openCourses({
     connection: ground.connection,
     client: ground.client,
@@ -260,6 +269,7 @@ async function assemble(options: SystemOptions, ground: Ground): Promise<System>
     now: ground.now,
     sleep: ground.sleep,
     async createAccount({ id = randomAccountId(), plan = 'standard', overrides = {}, state = 'active', since } = {}) {
+      await store.vault.makeKey(id);
       const draftId = randomUUID();
       await storeDraft(store, {
         _id: draftId,
@@ -282,12 +292,13 @@ async function assemble(options: SystemOptions, ground: Ground): Promise<System>
       return found;
     },
     async actions(id) {
-      const entries = await store.audit.entries.find({ account: id }).sort({ seq: 1, at: 1 }).lean().exec();
+      const entries = await store.audit.entries.find({ subject: store.vault.pseudonymOf(id) }).sort({ seq: 1, at: 1 }).lean().exec();
       return entries.map((entry) => entry.action);
     },
     async stop() {
       worker.shutdown();
       await running;
+      await sequencer.stop();
       try {
         if (options.undeclared !== true) await assertDeclared(store, { full: true });
       } finally {
