@@ -78,5 +78,8 @@ function isNoteField(name: string): name is NoteField {
 
 /** An object of ours, and no date or the like. */
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // By its place rather than its identity: copies made by the platform have a prototype of their own.
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
