@@ -18,7 +18,7 @@ export const command: Benchmark = {
   name: 'command',
   async run(ground, say) {
     const store = await freshStore(ground, database);
-    const running = await startWorker(ground, database, taskQueue);
+    const running = await startWorker(ground, database, store, taskQueue);
     const api = await startApi(ground, database);
     try {
       say(`creating ${accounts.length} accounts`);

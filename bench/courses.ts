@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { Client } from '@temporalio/client';
 import { storeDraft, type Store } from '../src/data';
 import type { Actor } from '../src/lifecycle';
-import { connectLazily, openCourses, type Courses } from '../src/temporal';
+import { connectLazily, dataConverterOf, openCourses, type Courses } from '../src/temporal';
 import { databaseUri, side, startHelper, type Ground, type Helper } from './harness';
 import { region, settings } from './stores';
 
@@ -19,7 +19,8 @@ export interface Running {
   close(): Promise<void>;
 }
 
-export async function startWorker(ground: Ground, database: string, taskQueue: string): Promise<Running> {
+/** @param store the same database, whose vault the client encrypts with */
+export async function startWorker(ground: Ground, database: string, store: Store, taskQueue: string): Promise<Running> {
   const worker = await startHelper<string>(
     'worker',
     {
@@ -31,7 +32,7 @@ export async function startWorker(ground: Ground, database: string, taskQueue: s
     ['--expose-gc'],
   );
   const connection = connectLazily(ground.temporalAddress);
-  const client = new Client({ connection });
+  const client = new Client({ connection, dataConverter: dataConverterOf(store.vault) });
   return {
     client,
     courses: openCourses({ connection, client, region, taskQueue, patience: 30_000 }),

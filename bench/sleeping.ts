@@ -1,5 +1,6 @@
 /** What accounts that nothing happens to cost a worker in memory. */
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Store } from '../src/data';
 import { begin } from '../src/lifecycle';
 import { workflowIdOf } from '../src/temporal';
 import { accountWorkflowType, type AccountInput } from '../src/workflows';
@@ -19,7 +20,7 @@ export const sleeping: Benchmark = {
     const store = await freshStore(ground, database);
     const sizes: { few: number; many: number }[] = [];
     for (let turn = 0; turn < repeats; turn += 1) {
-      const size = await memoryOf(ground, `bench-sleeping-${turn}`);
+      const size = await memoryOf(ground, store, `bench-sleeping-${turn}`);
       say(`${few} accounts: ${size.few.toFixed(0)} MiB, ${many} accounts: ${size.many.toFixed(0)} MiB`);
       sizes.push(size);
     }
@@ -37,8 +38,8 @@ export const sleeping: Benchmark = {
 };
 
 /** The resident memory of a new worker once few, then many accounts have gone to sleep in it, garbage collected. */
-async function memoryOf(ground: Ground, taskQueue: string): Promise<{ few: number; many: number }> {
-  const running = await startWorker(ground, database, taskQueue);
+async function memoryOf(ground: Ground, store: Store, taskQueue: string): Promise<{ few: number; many: number }> {
+  const running = await startWorker(ground, database, store, taskQueue);
   const ids = Array.from({ length: many }, (_, index) => `${taskQueue}-${index}`);
   const sizeAfter = async (more: readonly string[]) => {
     await side(more, 32, (account) => fallAsleep(running, account, taskQueue));

@@ -12,7 +12,7 @@ import { checkHealth, serveMetrics } from './operations';
 import { openConfiguredStore } from './open-store';
 import { openConfiguredVault } from './open-vault';
 import { createLog, runMain } from './process';
-import { connectLazily, openCourses, openJobs } from './temporal';
+import { connectLazily, dataConverterOf, openCourses, openJobs } from './temporal';
 import { createSecuredServer } from './transit';
 
 /** How long the database may be silent before a request is answered without it, in milliseconds. */
@@ -34,7 +34,7 @@ runMain('api', async () => {
   const patient = await openConfiguredStore(config, vault, { appName: 'ablauf-api-start' });
   await assertDeclared(patient).finally(() => patient.connection.close());
   const connection = connectLazily(config.temporal.address, config.transit.temporal);
-  const client = new Client({ connection, namespace });
+  const client = new Client({ connection, namespace, dataConverter: dataConverterOf(vault) });
   const app = createApp({
     store,
     courses: openCourses({ connection, client, region, taskQueue }),

@@ -10,7 +10,7 @@ import { openArchives, registerExports } from './exports';
 import { createLog, runMain } from './process';
 import { openConfiguredStore } from './open-store';
 import { openConfiguredVault } from './open-vault';
-import { createAccountWorker, keepEnsuringSchedules, securityOptions } from './temporal';
+import { createAccountWorker, dataConverterOf, keepEnsuringSchedules, securityOptions } from './temporal';
 
 runMain('worker', async () => {
   const config = readConfig(process.env);
@@ -40,8 +40,10 @@ runMain('worker', async () => {
     address: config.temporal.address,
     ...securityOptions(config.transit.temporal),
   });
+  const dataConverter = dataConverterOf(vault);
   const worker = await createAccountWorker({
     connection,
+    dataConverter,
     namespace: config.temporal.namespace,
     taskQueue: config.temporal.taskQueue,
     activities: createActivities({
@@ -58,7 +60,7 @@ runMain('worker', async () => {
   const { namespace, taskQueue } = config.temporal;
   const stopping = new AbortController();
   const scheduled = keepEnsuringSchedules(
-    { client: new Client({ connection, namespace }), region: config.region, taskQueue },
+    { client: new Client({ connection, namespace, dataConverter }), region: config.region, taskQueue },
     (error) => log.warn({ err: error }, 'the schedules could not be set up yet'),
     stopping.signal,
   );

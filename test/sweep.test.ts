@@ -4,7 +4,7 @@ import { Client } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import { categories, ingest, type Store } from '../src/data';
 import type { SweepInput } from '../src/workflows';
-import { ensureSchedules, keepEnsuringSchedules, sweepIdOf } from '../src/temporal';
+import { dataConverterOf, ensureSchedules, keepEnsuringSchedules, sweepIdOf } from '../src/temporal';
 import { accountPaths, event, everywhere, recordCounts } from './helpers/events';
 import { eventually } from './helpers/eventually';
 import { region, required, startSystem, startTimeSkippingSystem, type NewAccount, type System } from './helpers/system';
@@ -21,7 +21,8 @@ const interval = 20 * minute;
 async function sweep(system: System): Promise<{ accounts: number; records: number }> {
   const input: SweepInput = { region };
   // A client of its own: the time-skipping one would let time fly while it waits for a result.
-  const client = new Client({ connection: system.client.connection });
+  const dataConverter = dataConverterOf(system.store.vault);
+  const client = new Client({ connection: system.client.connection, dataConverter });
   return client.workflow.execute('sweepWorkflow', {
     workflowId: `sweep/${region}/run-${randomUUID()}`,
     taskQueue: system.taskQueue,
@@ -269,7 +270,7 @@ describe('the schedule', () => {
     const { taskQueue } = system;
     // As the worker has it: over the connection it works with.
     const connection = await NativeConnection.connect({ address: required('ABLAUF_TEST_TEMPORAL') });
-    const client = new Client({ connection });
+    const client = new Client({ connection, dataConverter: dataConverterOf(system.store.vault) });
     let tries = 0;
     const away = new Proxy(client, {
       get(target, name, receiver) {

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import { createActivities } from '../../src/activities';
 import { openGridFsArchives } from '../../src/exports';
-import { createAccountWorker } from '../../src/temporal';
+import { createAccountWorker, dataConverterOf } from '../../src/temporal';
 import { guard, openBenchStore, settings } from '../stores';
 
 async function main(): Promise<void> {
@@ -12,6 +12,7 @@ async function main(): Promise<void> {
   const connection = await NativeConnection.connect({ address: process.env['BENCH_TEMPORAL'] ?? '' });
   const worker = await createAccountWorker({
     connection,
+    dataConverter: dataConverterOf(store.vault),
     namespace: 'default',
     taskQueue: process.env['BENCH_TASK_QUEUE'] ?? '',
     activities: createActivities({

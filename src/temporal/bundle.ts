@@ -1,5 +1,6 @@
 /** Bundling the workflows, the same way for the build, for development from source, and for tests. */
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+import { failureConverterPath } from './codec';
 
 /**
  * Bundles the workflows of an entry file, compiled or not.
@@ -10,6 +11,7 @@ import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 export async function bundleWorkflows(entry: string): Promise<string> {
   const { code } = await bundleWorkflowCode({
     workflowsPath: entry,
+    failureConverterPath,
     logger: new DefaultLogger('WARN'),
   });
   return code;

@@ -20,6 +20,7 @@ import {
   type MessageContext,
   type Recorded,
 } from '../workflows';
+import { UnreadablePayloadError } from './codec';
 import { CourseMissingError, OutcomeUnknownError, RefusedError, TemporalUnavailableError } from './errors';
 import { securityOptions, type TemporalSecurity } from './security';
 
@@ -161,8 +162,8 @@ function outcomeOf(error: unknown): Error {
   }
   if (error instanceof WorkflowNotFoundError)
     return new CourseMissingError('no workflow runs for the account', { cause: error });
-  // It was sent: whatever broke after that, it may still be carried out.
-  if (isConnectionTrouble(error))
+  // It was sent: whatever broke after that, it may still be carried out. An answer nobody can open is none.
+  if (isConnectionTrouble(error) || error instanceof UnreadablePayloadError)
     return new OutcomeUnknownError('no answer in time; ask again with the same key', { cause: error });
   return error instanceof Error ? error : new Error('unknown failure', { cause: error });
 }

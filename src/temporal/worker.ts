@@ -1,6 +1,7 @@
 /** The worker that runs accounts' workflows and activities, as production, development and tests all use it. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { DataConverter } from '@temporalio/common';
 import { Worker, type NativeConnection, type WorkflowBundleOption } from '@temporalio/worker';
 import type { Activities } from '../activities';
 import { bundleWorkflows } from './bundle';
@@ -10,6 +11,8 @@ export interface AccountWorkerOptions {
   readonly namespace: string;
   readonly taskQueue: string;
   readonly activities: Activities;
+  /** How payloads are encrypted (R21); see `dataConverterOf`. */
+  readonly dataConverter: DataConverter;
   /** The workflows, bundled ahead; bundled from source when absent. */
   readonly bundle?: WorkflowBundleOption;
 }
@@ -39,6 +42,7 @@ export async function createAccountWorker(options: AccountWorkerOptions): Promis
     namespace: options.namespace,
     taskQueue: options.taskQueue,
     activities: options.activities,
+    dataConverter: options.dataConverter,
     workflowBundle: bundle,
     maxCachedWorkflows,
     maxConcurrentActivityTaskExecutions: maxActivities,

@@ -1,4 +1,4 @@
-/** What operators read of an account in Temporal's Web UI: no payload needs opening, and nothing personal is said. */
+/** What operators read of an account in Temporal's Web UI, once its codec has opened it. Nothing personal is said. */
 import { deadlineOf, type Hold, type Lifecycle, type LifecycleAction, type Wake } from '../lifecycle';
 
 /** `2026-12-06 13:35:00 UTC` */

@@ -1,5 +1,6 @@
 /** The real system, for tests: real database, real Temporal, real worker. */
 import { randomBytes, randomUUID } from 'node:crypto';
+import { inspect } from 'node:util';
 import { Client, type Connection } from '@temporalio/client';
 import { temporal as proto } from '@temporalio/proto';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
@@ -20,6 +21,7 @@ import type { Actor, CommandName, PolicyOverrides, Role, Settings } from '../../
 import {
   connectLazily,
   createAccountWorker,
+  dataConverterOf,
   openCourses,
   openJobs,
   workflowIdOf,
@@ -142,7 +144,8 @@ export function quietRuntime(): void {
     Runtime.install({
       // Alerts are provoked on purpose; everything else that goes wrong is shown.
       logger: new DefaultLogger('ERROR', (entry) => {
-        if (entry.meta?.['alert'] === undefined) process.stderr.write(`${JSON.stringify(entry)}\n`);
+        const { level, message, meta } = entry;
+        if (meta?.['alert'] === undefined) process.stderr.write(`${level} ${message} ${inspect(meta?.['error'])}\n`);
       }),
       shutdownSignals: [],
       // Tests provoke what the core warns of; what counts is asserted.
@@ -156,8 +159,10 @@ export function quietRuntime(): void {
 /** The system on the time-skipping server: years pass in moments, but only while somebody sleeps through {@link System.sleep}. */
 export async function startTimeSkippingSystem(options: SystemOptions = {}): Promise<System> {
   quietRuntime();
+  const store = await openTestStore();
   const environment = await TestWorkflowEnvironment.createTimeSkipping({
     server: { executable: { type: 'existing-path', path: required('ABLAUF_TEST_TIME_SKIPPING') } },
+    client: { dataConverter: dataConverterOf(store.vault) },
   });
   await environment.connection.operatorService.addSearchAttributes({
     namespace: 'default',
@@ -169,6 +174,7 @@ export async function startTimeSkippingSystem(options: SystemOptions = {}): Prom
   return assemble(
     { ...options, guard: { clockTolerance: leap, ...options.guard } },
     {
+      store,
       connection: environment.connection,
       native: environment.nativeConnection,
       client: environment.client,
@@ -193,12 +199,14 @@ const indexedTypes = {
 export async function startSystem(options: SystemOptions & { readonly address?: string } = {}): Promise<System> {
   quietRuntime();
   const address = options.address ?? required('ABLAUF_TEST_TEMPORAL');
+  const store = await openTestStore();
   const connection = connectLazily(address);
   const native = await NativeConnection.connect({ address });
   return assemble(options, {
+    store,
     connection,
     native,
-    client: new Client({ connection }),
+    client: new Client({ connection, dataConverter: dataConverterOf(store.vault) }),
     now: () => Promise.resolve(new Date()),
     sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
     async close() {
@@ -215,6 +223,7 @@ const loudly = {
 };
 
 interface Ground {
+  readonly store: Store;
   readonly connection: Connection;
   readonly native: NativeConnection;
   readonly client: Client;
@@ -225,8 +234,7 @@ interface Ground {
 
 async function assemble(options: SystemOptions, ground: Ground): Promise<System> {
   const settings = { ...standardSettings, ...options.settings };
-  const bare = await openTestStore();
-  const opened = options.store?.(bare) ?? bare;
+  const opened = options.store?.(ground.store) ?? ground.store;
   // Whoever skips time moves the database's clock along.
   const store: Store = { ...opened, databaseTime: ground.now };
   const guard = { ...openGuard, ...options.guard };
@@ -242,6 +250,7 @@ async function assemble(options: SystemOptions, ground: Ground): Promise<System>
   });
   const worker: Worker = await createAccountWorker({
     connection: ground.native,
+    dataConverter: dataConverterOf(store.vault),
     namespace: 'default',
     taskQueue,
     activities: options.activities?.(activities) ?? activities,
