@@ -23,6 +23,14 @@ const fieldPaths = z
     'must be dotted paths, separated by commas',
   );
 
+const origins = z
+  .string()
+  .transform((text) => text.split(',').map((origin) => origin.trim()))
+  .refine(
+    (list) => list.every((origin) => URL.canParse(origin) && new URL(origin).origin === origin),
+    'must be origins such as https://temporal.example.org, separated by commas',
+  );
+
 const publicUrl = z
   .string()
   .refine(isPublicUrl, 'must begin with https://, or http:// on this machine, and name no query');
@@ -58,6 +66,9 @@ const schema = z.object({
   ABLAUF_TEMPORAL_ADDRESS: z.string().min(1).describe('Temporal, as host:port'),
   ABLAUF_TEMPORAL_NAMESPACE: z.string().min(1).default('default').describe('Namespace'),
   ...transitVariables,
+  ABLAUF_TEMPORAL_UI_ORIGINS: origins
+    .default([])
+    .describe("Origins of the Temporal Web UIs that may open payloads with the API's codec, separated by commas"),
   ABLAUF_GRACE_PERIOD: duration.default('P14D').describe('Default grace period (R3)'),
   ABLAUF_EXPIRY_PERIOD: duration.default('P30D').describe('Default expiry period (R2)'),
   ABLAUF_MIN_NOTICE: duration
@@ -188,7 +199,12 @@ export interface Config {
   /** What is encrypted on its way, and how (R21). */
   readonly transit: TransitConfig;
   readonly mongodbUri: string;
-  readonly temporal: { readonly address: string; readonly namespace: string; readonly taskQueue: string };
+  readonly temporal: {
+    readonly address: string;
+    readonly namespace: string;
+    readonly taskQueue: string;
+    readonly uiOrigins: readonly string[];
+  };
   readonly settings: Settings;
   readonly guard: { readonly clockTolerance: number; readonly share: number; readonly minimum: number };
   readonly auditRetention: string;
@@ -247,6 +263,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       address: values.ABLAUF_TEMPORAL_ADDRESS,
       namespace: values.ABLAUF_TEMPORAL_NAMESPACE,
       taskQueue: `ablauf-${values.ABLAUF_REGION}`,
+      uiOrigins: values.ABLAUF_TEMPORAL_UI_ORIGINS,
     },
     settings: {
       gracePeriod: values.ABLAUF_GRACE_PERIOD,

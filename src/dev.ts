@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { get as plainGet } from 'node:http';
 import { get as secureGet } from 'node:https';
+import { readFileSync } from 'node:fs';
 import { extname, join, relative } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,6 +19,7 @@ import {
   requireFreePorts,
   type RunningMongodb,
   type RunningTemporal,
+  startCodecBridge,
   startMongodb,
   startService,
   startTemporal,
@@ -28,7 +30,7 @@ import { searchAttributeTypes } from './workflows';
 const readyTimeoutMs = 120_000;
 
 /** Last started, first stopped: nothing loses what it still writes to. */
-const stopOrder = ['API', 'worker', 'Temporal', 'MongoDB'] as const;
+const stopOrder = ['API', 'worker', 'Temporal', 'codec', 'MongoDB'] as const;
 type Part = (typeof stopOrder)[number];
 
 interface Run {
@@ -129,11 +131,18 @@ async function startOwnTemporal(run: Run): Promise<RunningTemporal | undefined> 
   if (run.settings.ownTemporal) {
     return undefined;
   }
+  const codec = await startCodecBridge({
+    api: apiUrl(run.settings),
+    key: givenAdminKey(run.env),
+    uiPort: run.settings.temporalUiPort,
+  });
+  run.stops.set('codec', () => codec.stop());
   const start = (signal: AbortSignal): Promise<RunningTemporal> =>
     startTemporal({
       dataDir: join(run.settings.dataDir, 'temporal'),
       port: run.settings.temporalPort,
       uiPort: run.settings.temporalUiPort,
+      uiCodecEndpoint: codec.url,
       namespace: run.settings.namespace,
       searchAttributes: searchAttributeTypes,
       env: run.env,
@@ -255,6 +264,12 @@ function announce(run: Run, mongodb: RunningMongodb | undefined, temporal: Runni
   print(`${'Try it'.padEnd(12)}curl -H "Authorization: Bearer ${adminKey(run)}" ${api}/v1/accounts`);
   print('');
   print(`ready ${[api, temporal?.uiUrl].filter((url) => url !== undefined).join(' ')}`);
+}
+
+/** What the API takes as its administrator's key, given as such or as a file. */
+function givenAdminKey(env: NodeJS.ProcessEnv): string {
+  const file = env['ABLAUF_ADMIN_KEY_FILE'] ?? '';
+  return file === '' ? (env['ABLAUF_ADMIN_KEY'] ?? '') : readFileSync(file, 'utf8').trim();
 }
 
 /** Only a key made here is shown; one the developer brought is theirs to keep off the screen. */

@@ -48,6 +48,7 @@ runMain('api', async () => {
     accountPaths: config.accountPaths,
     clock: () => new Date(),
     processors: config.processors,
+    webUiOrigins: config.temporal.uiOrigins,
     log,
     health: () => checkHealth({ store, connection, namespace, taskQueue }),
   });

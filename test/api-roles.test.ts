@@ -56,6 +56,8 @@ const table: Readonly<Record<string, readonly Role[]>> = {
   'GET /v1/api-keys': ['admin', 'auditor'],
   'POST /v1/api-keys': ['admin'],
   'DELETE /v1/api-keys/:id': ['admin'],
+  'POST /codec/encode': ['admin', 'operator'],
+  'POST /codec/decode': ['admin', 'operator'],
   'GET /v1/processors': ['admin', 'operator', 'auditor', 'legal'],
   'POST /v1/processors': ['admin'],
   'GET /v1/processors/:id': ['admin', 'operator', 'auditor', 'legal'],

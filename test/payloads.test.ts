@@ -15,8 +15,8 @@ import { courseSettings } from './helpers/courses';
 import { eventually } from './helpers/eventually';
 import { admin, dropTestStore, openTestStore, startSystem, workflowIdOf, type System } from './helpers/system';
 
-const plain = (value: unknown): Payload => defaultPayloadConverter.toPayload(value) as Payload;
-const valueOf = (payload: Payload | undefined): unknown => defaultPayloadConverter.fromPayload(payload as Payload);
+const plain = (value: unknown): Payload => defaultPayloadConverter.toPayload(value);
+const valueOf = (payload: Payload = {}): unknown => defaultPayloadConverter.fromPayload(payload);
 const metadataOf = ({ metadata }: Payload) =>
   Object.fromEntries(Object.entries(metadata ?? {}).map(([name, bytes]) => [name, Buffer.from(bytes).toString()]));
 
@@ -174,7 +174,7 @@ describe('on real servers', () => {
     await system.client.workflow.getHandle(idOf(id)).signal('suspend', { reason: 'other' });
     await eventually('a task fails', async () => {
       const { events } = await system.client.workflow.getHandle(idOf(id)).fetchHistory();
-      return events?.find(({ workflowTaskFailedEventAttributes: failed }) => failed != null);
+      return events?.find(({ workflowTaskFailedEventAttributes: failed }) => failed);
     });
     expect((await system.account(id)).state).toBe('active');
     expect(await system.actions(id)).toEqual(['account.created']);

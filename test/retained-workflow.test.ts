@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { WorkflowHandle } from '@temporalio/client';
 import { sealSet, statutoryEnd, type Store } from '../src/data';
+import { createPayloadCodec } from '../src/temporal';
 import { eventually } from './helpers/eventually';
 import { bury, erasingAccount, invoices, storeInvoices } from './helpers/invoices';
 import {
@@ -246,8 +247,11 @@ describe('on the development server', () => {
       const { events } = await workflow.fetchHistory();
       return events?.find((event) => event.timerStartedEventAttributes?.timerId !== undefined);
     });
-    const summary = Buffer.from(waiting.userMetadata?.summary?.data ?? []).toString();
-    expect(JSON.parse(summary)).toBe(`Kept by law until ${year + years + 1}-01-01 08:00:00 UTC`);
+    const codec = createPayloadCodec(store.vault);
+    const [summary] = await codec.decode([waiting.userMetadata?.summary ?? {}]);
+    expect(JSON.parse(Buffer.from(summary?.data ?? []).toString())).toBe(
+      `Kept by law until ${year + years + 1}-01-01 08:00:00 UTC`,
+    );
     await workflow.cancel();
     const { status, typedSearchAttributes } = await workflow.describe();
     expect(status.name).toBe('RUNNING');

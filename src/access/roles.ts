@@ -50,6 +50,8 @@ export const permissions = {
   manageKeys: ['admin'],
   readProcessors: ['admin', 'operator', 'auditor', 'legal'],
   manageProcessors: ['admin'],
+  /** What Temporal stores encrypted: operators read courses in its Web UI. */
+  readPayloads: ['admin', 'operator'],
 } as const satisfies Record<string, readonly Role[]>;
 
 export type Permission = keyof typeof permissions;

@@ -12,6 +12,7 @@ import { sendProblem, type Reply } from './reply';
 import type { Incoming, Route } from './route';
 import { allRoutes } from './routes';
 import { createSettingsCache } from './settings-cache';
+import { allowWebUi } from './web-ui';
 import type { Workshop } from './workshop';
 
 /** Everything the API answers: what is declared of each call. */
@@ -29,6 +30,7 @@ export function createApp(dependencies: ApiDependencies): Express {
   app.disable('etag');
   app.use(beginning(workshop.log) as RequestHandler);
   app.use(arrival(workshop) as RequestHandler);
+  app.use('/codec', allowWebUi(workshop.webUiOrigins ?? []) as RequestHandler);
   for (const route of routes) {
     app[route.method](route.path, handlerOf(route, workshop, idempotency) as unknown as RequestHandler);
   }

@@ -31,6 +31,8 @@ export interface ApiDependencies {
   readonly health: () => Promise<Readonly<Record<string, string>>>;
   /** How processors are reached, and reach us. @default without callbacks, and at public addresses only */
   readonly processors?: ProcessorSettings;
+  /** Origins of Temporal Web UIs that may call the remote codec. @default none */
+  readonly webUiOrigins?: readonly string[];
   /** How long a client waits at most for an answer, in milliseconds. @default 4800 */
   readonly patience?: number;
 }

@@ -174,6 +174,26 @@ export const releaseSchema = z.strictObject({
 /** LiteLLM's callback: read item by item, so that one broken item does not cost its neighbours. */
 export const ingestSchema = z.string();
 
+const base64 = z.string().regex(/^[A-Za-z0-9+/_-]*={0,2}$/, 'must be base64');
+/** Payloads as Temporal's tools write them. They say of what type the body is, or do not. */
+export const payloadsSchema = z
+  .string()
+  .transform((text, context): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      context.addIssue({ code: 'custom', message: 'the body is not JSON' });
+      return z.NEVER;
+    }
+  })
+  .pipe(
+    z.looseObject({
+      payloads: z
+        .array(z.looseObject({ metadata: z.record(z.string(), base64).default({}), data: base64.default('') }))
+        .max(10_000),
+    }),
+  );
+
 export const processorParamsSchema = z.strictObject({ id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/) });
 export const callbackParamsSchema = z.strictObject({ requestId: z.string().min(1).max(64) });
 /** What is verified before it is read. */

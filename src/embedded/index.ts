@@ -1,4 +1,5 @@
 export type { Child } from './child';
+export { startCodecBridge } from './codec-bridge';
 export { type DevSettings, devSecrets, readDevSettings, requireFreePorts } from './dev-settings';
 export { EmbeddedServerError, messageOf } from './errors';
 export { resolveTimeSkippingServer } from './executables';

@@ -18,6 +18,8 @@ export interface TemporalOptions {
   port: number;
   /** The Web UI's port; 0 takes a free one, without it there is no Web UI. */
   uiPort?: number | undefined;
+  /** The codec its Web UI opens payloads with, as a URL. */
+  uiCodecEndpoint?: string | undefined;
   /** Made if it does not exist. */
   namespace: string;
   /** Made in the namespace if they do not exist. */
@@ -97,6 +99,9 @@ function argumentsFor(options: TemporalOptions, port: number, uiPort: number | u
   return [
     ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--namespace', options.namespace],
     ...(uiPort === undefined ? ['--headless'] : ['--ui-port', String(uiPort), '--ui-disable-news-fetch']),
+    ...(uiPort === undefined || options.uiCodecEndpoint === undefined
+      ? []
+      : ['--ui-codec-endpoint', options.uiCodecEndpoint]),
     ...(options.dataDir === undefined ? [] : ['--db-filename', join(options.dataDir, 'temporal.db')]),
     ...Object.entries(options.searchAttributes).flatMap(([name, type]) => ['--search-attribute', `${name}=${type}`]),
     ...['--log-level', 'warn', '--log-format', 'json', '--color', 'never'],

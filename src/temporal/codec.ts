@@ -37,11 +37,10 @@ export function createPayloadCodec(vault: Vault): PayloadCodec {
     },
     async decode(payloads) {
       // Most of what is asked of a worker was encoded here; what was not needs no key.
-      const regions = payloads.map(regionOf);
-      if (regions.every((region) => region === undefined)) return payloads;
+      if (!payloads.some(isEncoded)) return payloads;
       const cipher = await vault.systemCipher('payloads');
-      return payloads.map((payload, index) => {
-        const region = regions[index];
+      return payloads.map((payload) => {
+        const region = regionOf(payload);
         if (region === undefined) return payload;
         if (region !== vault.region) throw new UnreadablePayloadError(`a payload belongs to ${region} (R25)`);
         return decode(payload, cipher);
@@ -75,6 +74,11 @@ function decode({ data }: Payload, cipher: Cipher): Payload {
     if (!(error instanceof UnreadableValueError)) throw error;
     throw new UnreadablePayloadError(`a payload does not open: ${error.message}`, { cause: error });
   }
+}
+
+/** Whether a payload says that it was encoded here. */
+export function isEncoded(payload: Payload): boolean {
+  return regionOf(payload) !== undefined;
 }
 
 /** The region whose key encoded a payload; none where it was not encoded here. */

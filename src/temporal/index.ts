@@ -1,5 +1,5 @@
 /** Talking to Temporal: the client's side of accounts' workflows. */
-export { createPayloadCodec, dataConverterOf, UnreadablePayloadError } from './codec';
+export { createPayloadCodec, dataConverterOf, isEncoded, UnreadablePayloadError } from './codec';
 export { connectLazily, openCourses, workflowIdOf, type Courses } from './courses';
 export { CourseMissingError, OutcomeUnknownError, RefusedError, TemporalUnavailableError } from './errors';
 export { openJobs, type Jobs } from './jobs';

@@ -5,6 +5,7 @@ import { accessRoutes } from './access';
 import { accountRoutes } from './accounts';
 import { keyRoutes } from './api-keys';
 import { certificateRoutes } from './certificates';
+import { codecRoutes } from './codec';
 import { erasureRoutes } from './erasure';
 import { exportRoutes } from './exports';
 import { healthRoutes } from './health';
@@ -41,6 +42,7 @@ export function allRoutes(workshop: Workshop): Route[] {
     ...settingsRoutes(workshop),
     ...keyRoutes(workshop),
     ...processorRoutes(workshop),
+    ...codecRoutes(workshop),
     ...healthRoutes(workshop),
   ];
 }
