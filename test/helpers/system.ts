@@ -258,7 +258,7 @@ async function assemble(options: SystemOptions, ground: Ground): Promise<System>
   });
   const running = worker.run();
   // On the bare database: what a test has it refuse is not the log's own work.
-  const sequencer = startSequencer({ ...bare, databaseTime: ground.now }, { log: loudly });
+  const sequencer = startSequencer({ ...ground.store, databaseTime: ground.now }, { log: loudly });
   const courses = openCourses({
     connection: ground.connection,
     client: ground.client,
@@ -301,7 +301,11 @@ async function assemble(options: SystemOptions, ground: Ground): Promise<System>
       return found;
     },
     async actions(id) {
-      const entries = await store.audit.entries.find({ subject: store.vault.pseudonymOf(id) }).sort({ seq: 1, at: 1 }).lean().exec();
+      const entries = await store.audit.entries
+        .find({ subject: store.vault.pseudonymOf(id) })
+        .sort({ seq: 1, at: 1 })
+        .lean()
+        .exec();
       return entries.map((entry) => entry.action);
     },
     async stop() {
