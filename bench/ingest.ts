@@ -1,9 +1,13 @@
-/** Taking in full batches of LiteLLM's, against `insertMany` of the very documents that are stored in the end. */
+/**
+ * Taking in full batches of LiteLLM's, against `insertMany` of the very documents that are stored in the end, and against the
+ * same without encryption.
+ */
 import { randomUUID } from 'node:crypto';
 import { categories, ingest, splitItems, type Store } from '../src/data';
 import { liteLlmCall } from '../scripts/support/traffic';
 import { summaryOf, type Figure } from './figures';
 import { byTurns, timed, type Benchmark } from './harness';
+import { withoutEncryption } from './plain-vault';
 import { startApi } from './service';
 import { addAccounts, dropStore, freshStore } from './stores';
 
@@ -30,7 +34,8 @@ export const ingesting: Benchmark = {
     const store = await freshStore(ground, 'ingest');
     const template = await freshStore(ground, 'ingest_template');
     const raw = await freshStore(ground, 'ingest_raw');
-    await Promise.all([store, template].map((each) => addAccounts(each, accounts)));
+    const clear = await freshStore(ground, 'ingest_clear');
+    await Promise.all([store, template, clear].map((each) => addAccounts(each, accounts)));
     const api = await startApi(ground, 'ingest');
     const ways: readonly (readonly [title: string, take: (load: Load, batch: number) => Promise<unknown>])[] = [
       ['of parsed items', (load, batch) => ingest(store, load.items[batch] ?? [], accountPaths)],
@@ -70,10 +75,41 @@ export const ingesting: Benchmark = {
       });
     }
     await api.stop();
-    await Promise.all([store, template, raw].map(dropStore));
+    say('with encryption and without');
+    figures.push(await encryptionCost(store, withoutEncryption(clear)));
+    await Promise.all([store, template, raw, clear].map(dropStore));
     return figures;
   },
 };
+
+/** The same batches, encrypted and in the clear: shorter turns, and more of them, since the difference is small. */
+async function encryptionCost(store: Store, clear: Store): Promise<Figure> {
+  let items: Load['items'] = [];
+  let prepared = NaN;
+  const take = async (into: Store, turn: number) => {
+    if (prepared !== turn) items = makeItems();
+    prepared = turn;
+    return timed(async () => {
+      for (const batch of items) assertTaken(await ingest(into, batch, accountPaths));
+    });
+  };
+  const pairs = await byTurns(
+    (turn) => take(store, turn),
+    (turn) => take(clear, turn),
+    { turns: 2 * turns + 1 },
+  );
+  return {
+    name: 'Ingest of parsed items, rate to the same without encryption',
+    values: pairs.map(({ ours, theirs }) => theirs / ours),
+    target: { atLeast: 0.75 },
+  };
+}
+
+function makeItems(): Load['items'] {
+  return Array.from({ length: batchesPerTurn }, () =>
+    Array.from({ length: batchSize }, (_, index) => liteLlmCall({ account: accounts[index % accounts.length] ?? '' })),
+  );
+}
 
 function assertTaken(result: unknown): void {
   const accepted = typeof result === 'object' && result !== null && 'accepted' in result ? result.accepted : undefined;
@@ -82,9 +118,7 @@ function assertTaken(result: unknown): void {
 
 /** Makes events nobody has seen yet, and finds out what is stored of them by storing them elsewhere first. */
 async function makeLoad(template: Store): Promise<Load> {
-  const items = Array.from({ length: batchesPerTurn }, () =>
-    Array.from({ length: batchSize }, (_, index) => liteLlmCall({ account: accounts[index % accounts.length] ?? '' })),
-  );
+  const items = makeItems();
   const stored: Stored[] = [];
   const { records, receipts, totals } = template;
   const collections = [...categories.map((category) => records[category]), receipts, totals].map(({ collection }) => ({

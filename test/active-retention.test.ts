@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { previewPurge } from '../src/data';
 import { startApi, type Api } from './helpers/api';
 import { eventually } from './helpers/eventually';
+import { storeRecords } from './helpers/records';
 
 // The promise: R11. Whole days from 0 to 365 for enterprise accounts, nothing else, and what is refused changes nothing. And what
 // R12 shows beforehand is exact, however much it is.
@@ -163,14 +164,11 @@ describe('R12: the preview', () => {
     const { store } = api.system;
     const id = 'acct-burst';
     const first = Date.parse('2026-03-01T10:00:00.007Z');
-    const documents = Array.from({ length: 6000 }, (_, index) => ({
-      _id: `${id}:${index}`,
-      account: id,
+    const records = Array.from({ length: 6000 }, (_, index) => ({
       callId: String(index),
       at: new Date(first + (index % 3000)),
-      body: '{}',
     }));
-    await store.records.logs.collection.insertMany(documents as never[]);
+    await storeRecords(store, 'logs', id, records);
     expect(await previewPurge(store, id, new Date(first + 2500))).toEqual([
       { dataset: 'logs', records: 5000, oldest: '2026-03-01T10:00:00.007Z' },
     ]);

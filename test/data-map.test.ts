@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Schema } from 'mongoose';
+import { mongo, type Schema } from 'mongoose';
 import { dataMapPage, currentDataMapPage } from '../scripts/data-map-docs';
 import { registerKeys } from '../src/access';
 import { registerIdempotency } from '../src/api';
@@ -64,7 +64,9 @@ describe('compareWithMap', () => {
     for (const { name } of await store.connection.listCollections()) await collection(name).deleteMany({});
   });
 
-  const record = (id: string) => ({ _id: `acme:${id}`, account: 'acme', callId: id, at: new Date(), body: '{}' });
+  const record = (id: string) => ({ _id: `acme:${id}`, account: 'acme', callId: id, at: new Date(), body: encrypted });
+  /** As far as anybody can tell without the key. */
+  const encrypted = new mongo.Binary(Buffer.from([0xa1]));
 
   test('finds nothing where everything is declared', async () => {
     await collection('prompts').insertOne(record('a'));

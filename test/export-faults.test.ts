@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { eventually } from './helpers/eventually';
 import { sha256Of, unpack, untilDone, type ExportView } from './helpers/exports';
 import { startProcesses, type ProcessSystem } from './helpers/processes';
+import { recordsOf } from './helpers/records';
 
 let system: ProcessSystem;
 
@@ -20,14 +21,16 @@ const calls = 12_000;
 
 /** Bodies that do not compress, so that there are many parts. */
 async function fill(account: string): Promise<void> {
+  const vault = await system.vault();
   for (const category of categories) {
     for (let start = 0; start < calls; start += 2000) {
-      const documents = Array.from({ length: 2000 }, (_, index) => {
+      const records = Array.from({ length: 2000 }, (_, index) => {
         const n = start + index;
         const noise = Array.from({ length: 16 }, (_each, i) => sha256Of(Buffer.from(`${category} ${n} ${i}`)));
         const at = new Date(Date.UTC(2026, 0, 1) + n * 60_000);
-        return { _id: `${account}:call-${n}`, account, callId: `call-${n}`, at, body: JSON.stringify({ n, noise }) };
+        return { callId: `call-${n}`, at, body: JSON.stringify({ n, noise }) };
       });
+      const documents = await recordsOf({ vault }, category, account, records);
       await system.database().collection<{ _id: string }>(category).insertMany(documents);
     }
   }

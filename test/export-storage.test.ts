@@ -18,6 +18,7 @@ import {
 import type { Store } from '../src/data';
 import { begin, type Hold } from '../src/lifecycle';
 import { sha256Of, unpack } from './helpers/exports';
+import { storeRecords } from './helpers/records';
 import { startObjectStorage, type ObjectStorage } from './helpers/s3';
 import { dropTestStore, openTestStore, randomAccountId, region, standardSettings } from './helpers/system';
 
@@ -53,11 +54,12 @@ async function addAccount(calls = 0): Promise<string> {
       createdAt: new Date(),
     },
   ]);
-  if (calls === 0) return account;
-  await store.records.prompts.collection.insertMany(
+  await store.vault.makeKey(account);
+  await storeRecords(
+    store,
+    'prompts',
+    account,
     Array.from({ length: calls }, (_, n) => ({
-      _id: `${account}:call-${n}` as never,
-      account,
       callId: `call-${n}`,
       at: new Date(Date.UTC(2026, 0, 1) + n * 1000),
       body: JSON.stringify({ n, noise: sha256Of(Buffer.from(String(n))).repeat(4) }),

@@ -17,6 +17,7 @@ import { planFor, recorded } from '../src/data/plan';
 import { recordStepIn } from '../src/data/record-step';
 import { native } from '../src/database';
 import type { Hold, Lifecycle } from '../src/lifecycle';
+import { recordsOf } from './helpers/records';
 import { admin, dropTestStore, openTestStore, region } from './helpers/system';
 
 const seed = Number(process.env['RACE_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
@@ -181,18 +182,13 @@ async function prepare(ids: readonly string[], { erasing, sets }: Race): Promise
     })),
   );
   for (const set of sets) {
-    await native(store.records[set]).insertMany(
-      ids.flatMap((account) =>
-        Array.from({ length: recordsEach }, (_, index) => ({
-          _id: `${account}:${index}`,
-          account,
-          callId: String(index),
-          at: new Date(since),
-          user: 'ann',
-          body: '{}',
-        })),
-      ),
-    );
+    const records = Array.from({ length: recordsEach }, (_, index) => ({
+      callId: String(index),
+      at: new Date(since),
+      user: 'ann',
+    }));
+    const documents = await Promise.all(ids.map((id) => recordsOf(store, set, id, records)));
+    await native(store.records[set]).insertMany(documents.flat());
   }
 }
 

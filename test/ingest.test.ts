@@ -35,6 +35,7 @@ async function account(overrides: PolicyOverrides = {}, more: Partial<AccountDoc
   const at = new Date('2026-01-01');
   const lifecycle = begin({ state: 'active', overrides }, at.toISOString(), standardSettings);
   const { state } = lifecycle;
+  await store.vault.makeKey(_id);
   await store.accounts.create({
     ...{ _id, region, state, since: at, lifecycle, inactive: [], seq: 1, version: 1, createdAt: at },
     ...more,

@@ -1,12 +1,14 @@
 /** A person's data: one end user's records are erased on request, under the same gate, holds and audit as all the rest. */
 import { randomUUID } from 'node:crypto';
 import { categories, erasePerson, type PersonRequestDocument } from '../src/data';
+import { userIndexOf } from '../src/data/record-content';
 import { native } from '../src/database';
 import { personWorkflowId, personWorkflowType } from '../src/workflows';
 import { startApi, type Answered, type Api } from './helpers/api';
 import { eventually } from './helpers/eventually';
 import { everywhere, recordCounts } from './helpers/events';
 import { startProcesses } from './helpers/processes';
+import { recordsOf, storeRecords } from './helpers/records';
 import { dropTestStore, openTestStore, region, startTimeSkippingSystem, type System } from './helpers/system';
 
 const day = 86_400_000;
@@ -14,19 +16,19 @@ const hour = 3_600_000;
 
 /** Stores records of one person, so many in each category, an hour apart. */
 async function store(
-  { store: { records } }: Pick<System, 'store'>,
+  { store: opened }: Pick<System, 'store'>,
   account: string,
   user: string | undefined,
   count: number,
   { since = Date.now() - 10 * day, step = hour }: { since?: number; step?: number } = {},
 ): Promise<void> {
   for (const category of categories) {
-    const documents = Array.from({ length: count }, (_, index) => {
-      const callId = randomUUID();
-      const at = new Date(since + index * step);
-      return { _id: `${account}:${callId}`, account, callId, at, body: '{}', ...(user === undefined ? {} : { user }) };
-    });
-    if (count > 0) await native(records[category]).insertMany(documents);
+    const records = Array.from({ length: count }, (_, index) => ({
+      callId: randomUUID(),
+      at: new Date(since + index * step),
+      ...(user === undefined ? {} : { user }),
+    }));
+    await storeRecords(opened, category, account, records);
   }
 }
 
@@ -113,7 +115,9 @@ describe('DELETE /v1/accounts/:id/records?user=', () => {
     const { body } = await erase(account, 'ann');
     expect((await ended(account, body['id'])).body['erased']).toEqual(everywhere(1));
     expect(await recordCounts(api.system, account)).toEqual(everywhere(6));
-    const left = await api.system.store.records.prompts.find({ account, user: 'ann' }).lean();
+    const userIndex = userIndexOf(await api.system.store.vault.cipherOf(account), 'ann');
+    const left = await api.system.store.records.prompts.find({ account, userIndex }).lean();
+    expect(left).toHaveLength(2);
     expect(left.every(({ at }) => at.getTime() > Date.now())).toBe(true);
   });
 
@@ -392,15 +396,14 @@ describe('in processes that die', () => {
       const profile = { id: account, name: 'A', email: 'a@example.org', plan: 'standard' };
       expect((await system.ask('POST', '/v1/accounts', profile)).status).toBe(201);
       const each = 6000;
+      const vault = await system.vault();
       for (const category of categories) {
-        const documents = Array.from({ length: each }, (_, index) => ({
-          _id: `${account}:${index}`,
-          account,
+        const records = Array.from({ length: each }, (_, index) => ({
           callId: String(index),
           at: new Date(Date.now() - 40 * day + index * 500_000),
           user: index % 2 === 0 ? 'ann' : 'bob',
-          body: '{}',
         }));
+        const documents = await recordsOf({ vault }, category, account, records);
         await system.database().collection<{ _id: string }>(category).insertMany(documents);
       }
       const asked = await system.ask<{ id: string }>('DELETE', `/v1/accounts/${account}/records?user=ann`);
@@ -414,10 +417,11 @@ describe('in processes that die', () => {
       await system.start('worker');
       await eventually('it is done', async () => ((await look()).body.status === 'erased' ? true : undefined));
       expect((await look()).body.erased).toEqual(everywhere(each / 2));
+      const cipher = await vault.cipherOf(account);
       for (const category of categories) {
         const left = system.database().collection(category);
-        expect(await left.countDocuments({ account, user: 'ann' })).toBe(0);
-        expect(await left.countDocuments({ account, user: 'bob' })).toBe(each / 2);
+        expect(await left.countDocuments({ account, userIndex: userIndexOf(cipher, 'ann') })).toBe(0);
+        expect(await left.countDocuments({ account, userIndex: userIndexOf(cipher, 'bob') })).toBe(each / 2);
       }
     } finally {
       await system.stop();

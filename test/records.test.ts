@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { categories, readRecords, type CustomerRecord, type RecordQuery, type Store } from '../src/data';
+import { storeRecords } from './helpers/records';
 import { dropTestStore, openTestStore } from './helpers/system';
 
 let store: Store;
@@ -21,13 +22,7 @@ async function insert(
   at: number,
   body: unknown,
 ): Promise<void> {
-  await store.records[category].create({
-    _id: `${account}:${callId}`,
-    account,
-    callId,
-    at: new Date(at),
-    body: JSON.stringify(body),
-  });
+  await storeRecords(store, category, account, [{ callId, at: new Date(at), body: JSON.stringify(body) }]);
 }
 
 /** Every record, page by page, and how many each page held. */

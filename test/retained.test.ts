@@ -1,6 +1,8 @@
 /** Who sees what the law keeps (R10): the legal role, on record; nobody else, and nowhere else. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { sealSet } from '../src/data';
+import { protect, sealSet } from '../src/data';
+import type { SealedDocument } from '../src/data/documents';
+import { native } from '../src/database';
 import { roles, type Role } from '../src/lifecycle';
 import { startApi, type Api } from './helpers/api';
 import { bury, erasingAccount, invoices, storeInvoices } from './helpers/invoices';
@@ -89,7 +91,12 @@ describe('GET /v1/accounts/:id/retained', () => {
   test('pages that grow too large end early', async () => {
     const { store } = api.system;
     const account = await buried(['2026-11-22', '2026-11-23', '2026-11-24']);
-    await store.sealed.updateMany({ account }, { $set: { document: JSON.stringify({ body: 'x'.repeat(5_000_000) }) } });
+    const cipher = await store.vault.retainedCipherOf(account);
+    const document = JSON.stringify({ body: 'x'.repeat(5_000_000) });
+    for (const sealed of await native(store.sealed).find<SealedDocument>({ account }).toArray()) {
+      const large = protect<SealedDocument>(cipher, 'sealedRecords', { ...sealed, document });
+      await native(store.sealed).replaceOne({ _id: sealed._id }, large);
+    }
     const answer = await read(account, legal);
     expect((answer.body['items'] as unknown[]).length).toBe(1);
     expect(answer.body['nextCursor']).toEqual(expect.any(String));

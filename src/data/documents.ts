@@ -123,9 +123,10 @@ export interface RecordDocument {
   readonly callId: string;
   readonly at: Date;
   readonly model?: string;
-  readonly user?: string;
-  /** JSON text. */
-  readonly body: unknown;
+  /** Finds the records of one person; absent where nobody is named. */
+  readonly userIndex?: string;
+  /** JSON text, and the person it names, encrypted as one; see `record-content.ts`. */
+  readonly body: Sealed<Uint8Array>;
 }
 
 /** What a day's requests to one model came to (R12). Its `_id` is `ACCOUNT:DAY:MODEL`. */
@@ -157,7 +158,7 @@ export interface InvoiceDocument {
   readonly issuedOn: string;
   readonly at: Date;
   /** JSON text. */
-  readonly body: string;
+  readonly body: Sealed<string>;
 }
 
 /** Something the law keeps of an erased account (R10). Its `_id` is `ACCOUNT:DATASET:KEY`. */
@@ -171,8 +172,8 @@ export interface SealedDocument {
   readonly until: Date;
   readonly sealedAt: Date;
   readonly law: string;
-  /** The document as it was, as extended JSON. */
-  readonly document: string;
+  /** The document as it was, as extended JSON, encrypted under the key of what the law keeps. */
+  readonly document: Sealed<string>;
 }
 
 /** Opened while records may be written for an account, closed when its erasure begins. Counts what came to it. */

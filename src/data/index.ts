@@ -55,6 +55,7 @@ export { eraseLapsed, nextLapse, retainedOf, type LapseOutcome } from './retaine
 export { readSealed, type SealedRecord } from './read-sealed';
 export { accountIdPattern, isDeeperThan, maxDepth, splitItems, UnreadableBodyError } from './litellm';
 export { ingest } from './ingest';
+export { openContentBytes, protectContent, userIndexOf } from './record-content';
 export { erasePerson, type PersonOutcome, type PersonRequest } from './person';
 export { type PersonRequestDocument } from './person-requests';
 export { dayOf, readUsage } from './usage';

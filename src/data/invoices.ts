@@ -6,8 +6,12 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ClientSession } from 'mongoose';
 import { native } from '../database';
 import type { InvoiceDocument } from './documents';
+import { dataSetNamed } from './map';
 import { passGates } from './open-gate';
+import { protect, reveal, type Opened } from './protect';
 import type { Store } from './store';
+
+const { collection } = dataSetNamed('invoices');
 
 /** An invoice's number: as it is printed, but for spaces. */
 export const invoiceNumberPattern = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$/;
@@ -25,8 +29,8 @@ export interface Invoice extends InvoiceOutline {
   readonly document: unknown;
 }
 
-/** An invoice to be stored. */
-export type NewInvoice = Pick<InvoiceDocument, 'account' | 'number' | 'issuedOn' | 'body'>;
+/** An invoice to be stored; its body as JSON text. */
+export type NewInvoice = Pick<Opened<InvoiceDocument>, 'account' | 'number' | 'issuedOn' | 'body'>;
 
 /** What became of it: stored now, there already word for word, or another one bears its number. */
 export interface Storing {
@@ -47,17 +51,21 @@ export async function storeInvoice(
 ): Promise<Storing> {
   const { account, number, issuedOn, body } = invoice;
   const _id = `${account}:${number}`;
-  const known = await native(store.invoices).findOne({ _id }, { session });
-  if (known !== null) return { outcome: isSame(known, invoice) ? 'known' : 'differs', invoice: outlineOf(known) };
+  const cipher = await store.vault.cipherOf(account);
+  const known = await native(store.invoices).findOne<InvoiceDocument>({ _id }, { session });
+  if (known !== null) {
+    const same = isSame(reveal(cipher, collection, known), invoice);
+    return { outcome: same ? 'known' : 'differs', invoice: outlineOf(known) };
+  }
   // The gate is written before the invoice: of two requests with one number, the second finds the first one's.
   await passGates(store, session, new Map([[account, { stores: true }]]));
-  const stored: InvoiceDocument = { _id, account, number, issuedOn, at, body };
+  const stored = protect<InvoiceDocument>(cipher, collection, { _id, account, number, issuedOn, at, body });
   await native(store.invoices).insertOne(stored, { session });
   return { outcome: 'stored', invoice: outlineOf(stored) };
 }
 
 /** The order of members makes no other invoice. */
-function isSame(known: InvoiceDocument, invoice: NewInvoice): boolean {
+function isSame(known: Opened<InvoiceDocument>, invoice: NewInvoice): boolean {
   return known.issuedOn === invoice.issuedOn && isDeepStrictEqual(JSON.parse(known.body), JSON.parse(invoice.body));
 }
 
@@ -67,9 +75,10 @@ function outlineOf({ number, issuedOn, at }: Omit<InvoiceDocument, 'body'>): Inv
 
 /** One invoice, or nothing where the account has none of this number. */
 export async function findInvoice(store: Store, account: string, number: string): Promise<Invoice | undefined> {
-  const found = await native(store.invoices).findOne({ _id: `${account}:${number}` });
+  const found = await native(store.invoices).findOne<InvoiceDocument>({ _id: `${account}:${number}` });
   if (found === null) return undefined;
-  return { ...outlineOf(found), document: JSON.parse(found.body) as unknown };
+  const { body } = reveal(await store.vault.cipherOf(account), collection, found);
+  return { ...outlineOf(found), document: JSON.parse(body) as unknown };
 }
 
 export interface InvoiceQuery {

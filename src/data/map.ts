@@ -85,7 +85,7 @@ const recordFields = {
   callId: 'id',
   at: 'fact',
   model: 'fact',
-  user: 'personal',
+  userIndex: 'digest',
   body: 'content',
 } as const;
 

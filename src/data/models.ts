@@ -108,8 +108,8 @@ function recordSchema(collection: Category): Schema<RecordDocument> {
       callId: { type: String, required: true },
       at: { type: Date, required: true },
       model: String,
-      user: String,
-      body: Schema.Types.Mixed,
+      userIndex: String,
+      body: { type: Schema.Types.Mixed, required: true },
     },
     { ...plain, collection },
   );
@@ -148,7 +148,7 @@ const invoiceSchema = new Schema<InvoiceDocument>(
     number: { type: String, required: true },
     issuedOn: { type: String, required: true },
     at: { type: Date, required: true },
-    body: { type: String, required: true },
+    body: { type: Schema.Types.Mixed, required: true },
   },
   { ...plain, collection: 'invoices' },
 );
@@ -163,7 +163,7 @@ const sealedSchema = new Schema<SealedDocument>(
     until: { type: Date, required: true },
     sealedAt: { type: Date, required: true },
     law: { type: String, required: true },
-    document: { type: String, required: true },
+    document: { type: Schema.Types.Mixed, required: true },
   },
   { ...plain, collection: 'sealedRecords' },
 );

@@ -7,7 +7,8 @@
  * 3. What a hold protects stays, is named, and goes when the request is looked at again after the hold went.
  * 4. When nothing is left the person is forgotten: the request, the log and the workflow know its id alone.
  *
- * There is no index on the person: an ordinary account asks this once in a blue moon and would pay for it with every record it
+ * Records tell who is named in them by a blind index: equal for one person and account, of no use to anybody without the
+ * account's key (R21). The database has no index of its own on it: an ordinary account asks this once in a blue moon and would pay for it with every record it
  * stores. Batches are sized by the records they look through.
  */
 import { native } from '../database';
@@ -15,6 +16,7 @@ import { bySystem, heldBy, isHeld } from '../lifecycle';
 import { deleteIn } from './gate';
 import { categories, type Category } from './map';
 import type { PersonRequestDocument } from './person-requests';
+import { userIndexOf } from './record-content';
 import { findAccount, type Store } from './store';
 import { withdrawExportsIn } from './withdraw';
 import { BatchPacer, countBy, windowsOf, type Bucket, type Window } from './windows';
@@ -41,7 +43,7 @@ export async function erasePerson(store: Store, asked: PersonRequest, hooks: Per
   const request = await findRequest(store, asked);
   if (request === null) return 'gone';
   if (request.status === 'erased' || request.user === undefined) return 'erased';
-  const person = { ...request, user: request.user };
+  const person = { ...request, userIndex: userIndexOf(await store.vault.cipherOf(asked.account), request.user) };
   const held: Category[] = [];
   for (const category of categories) {
     const outcome = await eraseCategory(store, person, category, hooks);
@@ -55,7 +57,7 @@ function findRequest(store: Store, { account, request }: PersonRequest): Promise
   return native(store.personRequests).findOne<PersonRequestDocument>({ _id: request, account });
 }
 
-type Person = PersonRequestDocument & { readonly user: string };
+type Person = PersonRequestDocument & { readonly userIndex: string };
 
 /** Erases one category, over and over until nothing is found: what is counted is what is known to be there. */
 async function eraseCategory(
@@ -90,8 +92,8 @@ async function eraseCategory(
   }
 }
 
-function ownRecords({ user, at }: Person) {
-  return { $and: [{ user }, { at: { $lt: at } }] };
+function ownRecords({ userIndex, at }: Person) {
+  return { $and: [{ userIndex }, { at: { $lt: at } }] };
 }
 
 /** Days that follow one another: a window must not stretch over days in which the person left nothing. */

@@ -2,6 +2,7 @@
 import { native } from '../database';
 import type { RecordDocument } from './documents';
 import { categories, type Category } from './map';
+import { openContent } from './record-content';
 import type { Store } from './store';
 
 /** A record as the customer sees it. */
@@ -51,7 +52,9 @@ export async function readRecords(store: Store, account: string, query: RecordQu
     .flat()
     .sort((a, b) => b.at.getTime() - a.at.getTime() || rank(a.category) - rank(b.category) || byBytes(a._id, b._id));
   const chosen = outlines.slice(0, howManyFit(outlines, query.limit));
-  const bodies = new Map((await Promise.all(wanted.map((category) => fetchAll(store, category, chosen)))).flat());
+  const bodies = new Map(
+    (await Promise.all(wanted.map((category) => fetchAll(store, account, category, chosen)))).flat(),
+  );
   return {
     // What was deleted between the two looks is left out.
     records: chosen.flatMap(({ _id, category }) => bodies.get(`${category}:${_id}`) ?? []),
@@ -91,7 +94,7 @@ async function outline(store: Store, account: string, category: Category, query:
       { $sort: { at: -1, _id: 1 } },
       // One more than asked for tells whether there are more.
       { $limit: query.limit + 1 },
-      { $project: { at: 1, bytes: { $strLenBytes: '$body' } } },
+      { $project: { at: 1, bytes: { $binarySize: '$body' } } },
     ])
     .toArray();
   return found.map((record) => ({ ...record, category }));
@@ -99,26 +102,30 @@ async function outline(store: Store, account: string, category: Category, query:
 
 async function fetchAll(
   store: Store,
+  account: string,
   category: Category,
   chosen: readonly Outline[],
 ): Promise<[string, CustomerRecord][]> {
   const ids = chosen.filter((record) => record.category === category).map(({ _id }) => _id);
   if (ids.length === 0) return [];
+  const cipher = await store.vault.cipherOf(account);
   const found = await native(store.records[category])
     .find<RecordDocument>({ _id: { $in: ids } })
     .toArray();
-  return found.map((record) => [
-    `${category}:${record._id}`,
-    {
-      id: `${category}:${record.callId}`,
-      callId: record.callId,
+  return found.map((record) => {
+    const { _id, callId, at, model } = record;
+    const { body, user } = openContent(cipher, category, record);
+    const shown = {
+      id: `${category}:${callId}`,
+      callId,
       category,
-      at: record.at.toISOString(),
-      ...(record.model === undefined ? {} : { model: record.model }),
-      ...(record.user === undefined ? {} : { user: record.user }),
-      body: JSON.parse(String(record.body)) as unknown,
-    },
-  ]);
+      at: at.toISOString(),
+      ...(model === undefined ? {} : { model }),
+      ...(user === undefined ? {} : { user }),
+      body: JSON.parse(body) as unknown,
+    };
+    return [`${category}:${_id}`, shown];
+  });
 }
 
 /** What of the same instant comes after the page before, in this category. */

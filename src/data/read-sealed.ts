@@ -2,7 +2,10 @@
 import { mongo } from 'mongoose';
 import { native } from '../database';
 import type { SealedDocument } from './documents';
+import { dataSetNamed } from './map';
+import { reveal, type Opened } from './protect';
 import type { Store } from './store';
+import type { Cipher } from '../vault';
 
 /** Something sealed, as the legal role sees it. */
 export interface SealedRecord {
@@ -29,7 +32,9 @@ export interface SealedPage {
   readonly more: boolean;
 }
 
-/** What one page may hold, in characters of documents, so that large ones cannot exhaust the process; one always fits. */
+const { collection } = dataSetNamed('sealed');
+
+/** What one page may hold, in bytes of documents, so that large ones cannot exhaust the process; one always fits. */
 const pageSize = 8 * 1024 * 1024;
 
 /** A page of what is sealed of an account, the first to go first. A page ends early where it grows too large. */
@@ -39,12 +44,15 @@ export async function readSealed(store: Store, account: string, { limit, after }
     { sort: { until: 1, _id: 1 }, limit: limit + 1, batchSize: 20 },
   );
   const records: SealedRecord[] = [];
+  let cipher: Cipher | undefined;
   let size = 0;
   // Leaving the loop closes the cursor.
   for await (const sealed of cursor) {
-    size += sealed.document.length;
+    size += sealed.document.length();
     if (records.length === limit || (size > pageSize && records.length > 0)) return { records, more: true };
-    records.push(recordOf(sealed));
+    // Its key is made with the first of what is sealed, and goes with the last.
+    cipher ??= await store.vault.retainedCipherOf(account);
+    records.push(recordOf(reveal(cipher, collection, sealed)));
   }
   return { records, more: false };
 }
@@ -54,7 +62,7 @@ function behind(account: string, { until, dataset, key }: Pick<SealedRecord, 'un
   return [{ until: { $gt: at } }, { until: at, _id: { $gt: `${account}:${dataset}:${key}` } }];
 }
 
-function recordOf({ dataset, key, until, law, sealedAt, document }: SealedDocument): SealedRecord {
+function recordOf({ dataset, key, until, law, sealedAt, document }: Opened<SealedDocument>): SealedRecord {
   return {
     dataset,
     key,

@@ -4,7 +4,8 @@
  *
  * 1. Each batch is one transaction: a document is either where it was or sealed, never both and never neither.
  * 2. It goes through the gate like every other deletion of an erasure: nothing a hold protects is sealed (R9).
- * 3. What the law has let go already is sealed too. Whether a date has passed is judged in one place, by two clocks; see
+ * 3. It is encrypted anew, under a key of its own, so that it outlasts the account's key and ends with its own (R21).
+ * 4. What the law has let go already is sealed too. Whether a date has passed is judged in one place, by two clocks; see
  *    `retained.ts`.
  */
 import { mongo, type ClientSession } from 'mongoose';
@@ -12,8 +13,10 @@ import { native } from '../database';
 import type { AccountDocument, SealedDocument } from './documents';
 import { StatutoryDateError } from './errors';
 import { deleteIn, type Deletion } from './gate';
-import { ownedBy, type DataSet, type Statutory } from './map';
+import { dataSetNamed, ownedBy, type DataSet, type Statutory } from './map';
+import { protect, reveal } from './protect';
 import type { Store } from './store';
+import type { Cipher } from '../vault';
 
 /** What to seal of an account, and under which further conditions; see {@link Deletion}. */
 export interface Sealing extends Pick<Deletion, 'account' | 'only' | 'change'> {
@@ -36,6 +39,14 @@ interface Dated {
   readonly issuedOn: string;
 }
 
+/** What documents are opened with, and what they are sealed with. */
+interface Ciphers {
+  readonly account: Cipher;
+  readonly retained: Cipher;
+}
+
+const { collection: sealedCollection } = dataSetNamed('sealed');
+
 /** Documents sealed in one transaction, at most. */
 const batchSize = 200;
 /** What they may hold, in bytes, so that large ones cannot exhaust the process; one always fits. */
@@ -48,9 +59,16 @@ const batchBytes = 4 * 1024 * 1024;
  * @throws {StatutoryDateError} a document does not say which day the law counts from; its batch stays where it was
  */
 export async function sealSet(store: Store, sealing: Sealing, hooks: SealHooks = {}): Promise<boolean> {
+  const { account, set } = sealing;
+  // Where there is nothing to seal no key is made to seal it with.
+  if ((await collectionOf(store, set).countDocuments(ownedIn(sealing), { limit: 1 })) === 0) return true;
+  const ciphers = {
+    account: await store.vault.cipherOf(account),
+    retained: await store.vault.retainedCipherOf(account),
+  };
   for (;;) {
     hooks.checkpoint?.();
-    const batch = await sealBatch(store, sealing);
+    const batch = await sealBatch(store, sealing, ciphers);
     if (batch === undefined) return false;
     if (batch.sealed === 0) return true;
     const { done = 0, total = 0 } = batch.account?.erasing ?? {};
@@ -70,13 +88,13 @@ interface SealedBatch {
  * @returns nothing, with nothing sealed, where the gate is closed
  * @throws {StatutoryDateError} as {@link sealSet}
  */
-async function sealBatch(store: Store, sealing: Sealing): Promise<SealedBatch | undefined> {
+async function sealBatch(store: Store, sealing: Sealing, ciphers: Ciphers): Promise<SealedBatch | undefined> {
   const { set, ...deletion } = sealing;
   const sealedAt = await store.databaseTime();
   return store.transaction(async (session): Promise<SealedBatch | undefined> => {
     const found = await nextDocuments(store, session, sealing);
     if (found.length === 0) return { sealed: 0 };
-    const sealed = found.map((document) => sealedForm(deletion.account, set, document, sealedAt));
+    const sealed = found.map((document) => sealedForm(ciphers, deletion.account, set, document, sealedAt));
     await native(store.sealed).insertMany(sealed, { session });
     const ids = found.map(({ _id }) => _id);
     const went = await deleteIn(store, session, {
@@ -91,10 +109,16 @@ async function sealBatch(store: Store, sealing: Sealing): Promise<SealedBatch | 
   });
 }
 
-async function nextDocuments(store: Store, session: ClientSession, { account, set }: Sealing): Promise<Dated[]> {
-  const cursor = store.connection
-    .collection<Dated>(set.collection)
-    .find(ownedBy(account, set) as mongo.Filter<Dated>, { session, limit: batchSize, batchSize: 20 });
+function collectionOf(store: Store, set: DataSet) {
+  return store.connection.collection<Dated>(set.collection);
+}
+
+function ownedIn({ account, set }: Sealing): mongo.Filter<Dated> {
+  return ownedBy(account, set);
+}
+
+async function nextDocuments(store: Store, session: ClientSession, sealing: Sealing): Promise<Dated[]> {
+  const cursor = collectionOf(store, sealing.set).find(ownedIn(sealing), { session, limit: batchSize, batchSize: 20 });
   const documents: Dated[] = [];
   let bytes = 0;
   // Leaving the loop closes the cursor.
@@ -106,10 +130,11 @@ async function nextDocuments(store: Store, session: ClientSession, { account, se
   return documents;
 }
 
-function sealedForm(account: string, set: DataSet, document: Dated, sealedAt: Date): SealedDocument {
+function sealedForm(ciphers: Ciphers, account: string, set: DataSet, document: Dated, sealedAt: Date): SealedDocument {
   if (set.statutory === undefined) throw new Error(`no law obliges to keep ${set.name}`);
   const key = document._id.startsWith(`${account}:`) ? document._id.slice(account.length + 1) : document._id;
-  return {
+  const opened = reveal(ciphers.account, set.collection, document);
+  return protect<SealedDocument>(ciphers.retained, sealedCollection, {
     _id: `${account}:${set.name}:${key}`,
     account,
     dataset: set.name,
@@ -117,8 +142,8 @@ function sealedForm(account: string, set: DataSet, document: Dated, sealedAt: Da
     until: statutoryEnd(document.issuedOn, set.statutory),
     sealedAt,
     law: set.statutory.law,
-    document: mongo.BSON.EJSON.stringify(document, { relaxed: false }),
-  };
+    document: mongo.BSON.EJSON.stringify(opened, { relaxed: false }),
+  });
 }
 
 const calendarDate = /^(\d{4})-(\d{2})-(\d{2})$/;

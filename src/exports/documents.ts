@@ -9,10 +9,9 @@ export interface StoredPart {
   /** What the storage knows it by: `ACCOUNT:EXPORT/PART`. */
   readonly key: string;
   readonly dataset: string;
+  /** Before it is encrypted; see `sealed-part.ts`. */
   readonly bytes: number;
   readonly records: number;
-  /** Of these bytes, so that what is read back is known to be what was written. */
-  readonly sha256: string;
 }
 
 /** A finished file of an archive. */
@@ -53,7 +52,7 @@ export interface ExportDocument {
   readonly parts: readonly StoredPart[];
   /** Present once it is ready. */
   readonly files?: readonly ExportFile[];
-  /** What is stored so far; of the whole archive once it is ready. */
+  /** What is written so far; of the whole archive once it is ready. Not counting what encryption adds. */
   readonly bytes: number;
   /** Records of the four categories. */
   readonly records: number;

@@ -3,14 +3,16 @@ import { native } from '../database';
 import type { Store } from '../data';
 import { registerExports, type ExportDocument } from './documents';
 import { ExportEndedError } from './errors';
-import { archiveSegments, lengthOf } from './layout';
-import { pieceBytes, type ArchiveStorage } from './storage';
+import { archiveSegments, assertComplete, lengthOf } from './layout';
+import { openPart } from './sealed-part';
+import type { ArchiveStorage } from './storage';
 
 /**
  * The bytes of an archive from `start` up to but not including `end`. Before each piece it looks whether the export may
  * still be read: what is withdrawn ends in the middle (R15).
  *
  * @throws {ExportEndedError} it was withdrawn, or its time has passed
+ * @throws {ArchiveDamagedError} what is stored is not what was; it comes before the first byte that would be wrong
  */
 export async function* archiveBytes(
   store: Store,
@@ -26,6 +28,7 @@ export async function* archiveBytes(
     );
     if (found?.status !== 'ready') throw new ExportEndedError(`export ${archive._id} may no longer be read`);
   };
+  assertComplete(archive);
   let offset = 0;
   for (const segment of archiveSegments(archive)) {
     const length = lengthOf(segment);
@@ -38,11 +41,10 @@ export async function* archiveBytes(
       yield segment.known.subarray(first, last);
       continue;
     }
-    for await (const bytes of storage.read(segment.part.key, first, last)) {
-      for (let from = 0; from < bytes.length; from += pieceBytes) {
-        await assertReadable();
-        yield bytes.subarray(from, from + pieceBytes);
-      }
+    const cipher = await store.vault.cipherOf(archive.account);
+    for await (const bytes of openPart(cipher, storage, segment.part, first, last)) {
+      await assertReadable();
+      yield bytes;
     }
   }
 }

@@ -3,6 +3,8 @@
  * put together from that, so that downloads resume and nothing is stored twice.
  */
 import type { ExportDocument, ExportFile, StoredPart } from './documents';
+import { ArchiveDamagedError } from './errors';
+import { placeIn } from './storage';
 import { endBytes, headerOf, paddingOf } from './tar';
 
 /** A stretch of an archive: bytes that are known, or a stored part. */
@@ -35,6 +37,18 @@ export function contentOf(parts: readonly StoredPart[], dataset: string): Segmen
 /** A whole archive, in order. */
 export function archiveSegments({ at, parts, files = [] }: Pick<ExportDocument, 'at' | 'parts' | 'files'>): Segment[] {
   return [...files.flatMap((file) => fileSegments(file, at, contentOf(parts, file.dataset))), archiveEnd];
+}
+
+/**
+ * Parts count from the first to the manifest, and their keys say so, which their chunks are bound to: none is missing, doubled
+ * or out of order.
+ *
+ * @throws {ArchiveDamagedError} the record of an export was altered
+ */
+export function assertComplete({ _id, parts }: Pick<ExportDocument, '_id' | 'parts'>): void {
+  if (parts.some(({ key }, place) => placeIn(key) !== place) || parts.at(-1)?.dataset !== manifestSet) {
+    throw new ArchiveDamagedError(`the parts of export ${_id} are not those it was made of`);
+  }
 }
 
 /** What ends every archive. */

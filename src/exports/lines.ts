@@ -1,9 +1,10 @@
 /**
- * Records as lines of NDJSON. Records of the categories are copied from the database's own bytes: what is stored as
- * JSON text is never parsed, and most of a record never becomes a JavaScript string.
+ * Records as lines of NDJSON. Records of the categories are copied from the database's own bytes: what is JSON text once it
+ * is opened is never parsed, and most of a record never becomes a JavaScript string.
  */
 import { mongo } from 'mongoose';
-import type { Category, DataSet } from '../data';
+import { openContentBytes, reveal, type Category, type DataSet } from '../data';
+import { UnreadableValueError, type Cipher } from '../vault';
 
 /** Turns stored documents into lines. */
 export interface LineWriter {
@@ -16,6 +17,7 @@ export interface LineWriter {
 const slabBytes = 512 * 1024;
 const newline = 0x0a;
 const text = 0x02;
+const binary = 0x05;
 const date = 0x09;
 
 /** Lines are put together in slabs; one that does not fit is a slab of its own. */
@@ -47,26 +49,30 @@ class Slab {
   }
 }
 
-/** Lines of a category: `{"id","callId","category","at","model"?,"user"?,"body"}`. */
-export function categoryLines(category: Category): LineWriter {
+/**
+ * Lines of a category: `{"id","callId","category","at","model"?,"user"?,"body"}`.
+ *
+ * @throws {UnreadableValueError} from `add`: the record was altered, or put there past us
+ */
+export function categoryLines(category: Category, cipher: Cipher): LineWriter {
   const slab = new Slab();
   const id = Buffer.from(`{"id":"${category}:`);
   const callIdNext = Buffer.from('","callId":"');
   const at = Buffer.from(`","category":"${category}","at":"`);
   const model = Buffer.from(',"model":"');
-  const user = Buffer.from(',"user":"');
+  const user = Buffer.from(',"user":');
   const body = Buffer.from(',"body":');
   const names = id.length + callIdNext.length + at.length + model.length + user.length + body.length + 64;
 
   return {
     rest: () => slab.rest(),
     add(raw) {
-      const found = readRecord(raw);
-      if (found === undefined) return addWhole(slab, category, raw);
+      const found = readRecord(raw, category);
+      const content = openContentBytes(cipher, category, textOf(raw, found.id), bytesOf(raw, found.body));
       const callId = escaped(raw, found.callId);
-      // Escaping makes a field at most six times as long; the body is copied as it is.
+      // Escaping makes a field at most six times as long; what was encrypted is copied as it is.
       const full = slab.reserve(
-        names + 2 * callId.length + 6 * (length(found.model) + length(found.user)) + length(found.body),
+        names + 2 * callId.length + 6 * length(found.model) + (content.user?.length ?? 0) + content.body.length,
       );
       slab.append(id);
       slab.append(callId);
@@ -75,30 +81,32 @@ export function categoryLines(category: Category): LineWriter {
       slab.append(at);
       slab.appendText(new Date(found.at).toISOString());
       slab.appendText('"');
-      if (found.model !== undefined) appendField(model, found.model);
-      if (found.user !== undefined) appendField(user, found.user);
-      slab.append(body);
-      slab.append(onOneLine(raw, found.body));
-      slab.appendText('}\n');
-      return full;
-
-      function appendField(name: Buffer, field: Span): void {
-        slab.append(name);
-        slab.append(escaped(raw, field));
+      if (found.model !== undefined) {
+        slab.append(model);
+        slab.append(escaped(raw, found.model));
         slab.appendText('"');
       }
+      if (content.user !== undefined) {
+        slab.append(user);
+        slab.append(content.user);
+      }
+      slab.append(body);
+      slab.append(onOneLine(content.body));
+      slab.appendText('}\n');
+      return full;
     },
   };
 }
 
 /** Lines of any other data set: its fields as the data map declares them, but for the account, which the manifest names. */
-export function plainLines(set: DataSet): LineWriter {
+export function plainLines(set: DataSet, cipher: Cipher): LineWriter {
   const slab = new Slab();
   const fields = Object.keys(set.fields).filter((field) => field !== '_id' && field !== 'account');
   return {
     rest: () => slab.rest(),
     add(raw) {
-      const document = mongo.BSON.deserialize(raw);
+      const stored = mongo.BSON.deserialize(raw);
+      const document: mongo.Document = reveal(cipher, set.collection, { ...stored, _id: stored['_id'] as unknown });
       const key = String(document['_id']).replace(/^[^:]*:/, '');
       const members = fields
         .filter((field) => document[field] !== undefined)
@@ -118,20 +126,20 @@ interface Span {
 }
 
 interface FoundRecord {
+  readonly id: Span;
   readonly callId: Span;
   readonly at: number;
   readonly model: Span | undefined;
-  readonly user: Span | undefined;
   readonly body: Span;
 }
 
-/** Finds a record's fields; nothing where it is not made as all of ours are. */
-function readRecord(raw: Buffer): FoundRecord | undefined {
+/** Finds a record's fields. @throws {UnreadableValueError} it is not made as all of ours are */
+function readRecord(raw: Buffer, category: Category): FoundRecord {
   const end = raw.readInt32LE(0) - 1;
+  let id: Span | undefined;
   let callId: Span | undefined;
   let at: number | undefined;
   let model: Span | undefined;
-  let user: Span | undefined;
   let body: Span | undefined;
   for (let position = 4; position < end;) {
     const type = raw[position];
@@ -141,17 +149,33 @@ function readRecord(raw: Buffer): FoundRecord | undefined {
     if (type === text) {
       const span = { start: value + 4, end: value + 4 + raw.readInt32LE(value) - 1 };
       position = span.end + 1;
-      if (name === 'body') body = span;
+      if (name === '_id') id = span;
       else if (name === 'callId') callId = span;
       else if (name === 'model') model = span;
-      else if (name === 'user') user = span;
+    } else if (type === binary) {
+      // Its length, and a byte for what kind of bytes they are.
+      const span = { start: value + 5, end: value + 5 + raw.readInt32LE(value) };
+      position = span.end;
+      if (name === 'body') body = span;
     } else if (type === date) {
       position = value + 8;
       if (name === 'at') at = raw.readInt32LE(value + 4) * 0x1_0000_0000 + raw.readUInt32LE(value);
-    } else return undefined;
+    } else break;
   }
-  if (callId === undefined || at === undefined || body === undefined || body.start === body.end) return undefined;
-  return { callId, at, model, user, body };
+  if (id === undefined || callId === undefined || at === undefined || body === undefined) {
+    throw new UnreadableValueError(
+      `the record ${id === undefined ? 'without an id' : textOf(raw, id)} of ${category} is not made as records are`,
+    );
+  }
+  return { id, callId, at, model, body };
+}
+
+function bytesOf(raw: Buffer, { start, end }: Span): Buffer {
+  return raw.subarray(start, end);
+}
+
+function textOf(raw: Buffer, { start, end }: Span): string {
+  return raw.toString('utf8', start, end);
 }
 
 function length(span: Span | undefined): number {
@@ -170,24 +194,9 @@ function escaped(raw: Buffer, { start, end }: Span): Buffer {
 }
 
 /** JSON text without line breaks: inside a string JSON allows none, so what there is stands between two tokens. */
-function onOneLine(raw: Buffer, { start, end }: Span): Buffer {
-  const json = raw.subarray(start, end);
+function onOneLine(json: Buffer): Buffer {
   if (!json.includes(newline) && !json.includes(0x0d)) return json;
   return Buffer.from(json.map((byte) => (byte === newline || byte === 0x0d ? 0x20 : byte)));
-}
-
-/** A record that was stored otherwise, past us: read whole. */
-function addWhole(slab: Slab, category: Category, raw: Buffer): Buffer | undefined {
-  const { callId, at, model, user, body } = mongo.BSON.deserialize(raw);
-  const members = JSON.stringify({
-    id: `${category}:${String(callId)}`,
-    callId: callId as unknown,
-    category,
-    at: at as unknown,
-    model: model as unknown,
-    user: user as unknown,
-  });
-  return appendLine(slab, `${members.slice(0, -1)},"body":${jsonOf(body)}}\n`);
 }
 
 function jsonOf(value: unknown): string {

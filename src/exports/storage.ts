@@ -8,13 +8,13 @@ import type { ClientSession } from 'mongoose';
 export interface ArchiveStorage {
   readonly kind: 'gridfs' | 's3';
   /**
-   * Stores a part, and records that it is stored.
+   * Stores a part, encrypted already, and records that it is stored.
    *
    * @param record runs in a transaction; where it throws the part does not count, and is removed with its export at the
    * latest
    */
   put(key: string, pieces: readonly Uint8Array[], record: (session: ClientSession) => Promise<void>): Promise<void>;
-  /** Reads a part from `start` up to but not including `end`, in pieces of at most {@link pieceBytes}. */
+  /** Reads a part as it is stored from `start` up to but not including `end`, in pieces of at most {@link pieceBytes}. */
   read(key: string, start: number, end: number): AsyncIterable<Uint8Array>;
   /**
    * Removes what is kept of one export, in bounded batches, each of them through the deletion gate.
@@ -40,6 +40,11 @@ export const pieceBytes = 255 * 1024;
 /** The key of a part. @param attempt tells the parts of one place in the archive from each other */
 export function keyOf(account: string, exportId: string, place: number, attempt: string): string {
   return `${prefixOf(account, exportId)}${String(place).padStart(6, '0')}-${attempt}`;
+}
+
+/** Which part of its archive a key is of, counting from 0. */
+export function placeIn(key: string): number {
+  return Number(key.slice(key.lastIndexOf('/') + 1, key.lastIndexOf('-')));
 }
 
 /** How all keys of an account begin, or all of one of its exports. */

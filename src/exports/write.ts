@@ -4,23 +4,20 @@
  * 1. A part is recorded in the moment it is stored, under the condition that the export is still under way: what was
  *    withdrawn grows no further, and a crash costs the part that was being made.
  * 2. Any process may go on where another one stopped: the record says up to where the parts reach.
- * 3. It is ready only once every stored byte was read back and found to be what was written.
+ * 3. It is ready only once every stored byte was read back, opened, and found to be what was written.
+ * 4. What was stored encrypted is encrypted again before it is stored: in between it is in memory alone (R21).
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { native } from '../database';
 import { dataSetNamed, openProfile, type AccountDocument, type DataSet, type Store } from '../data';
+import type { Cipher } from '../vault';
 import { registerExports, type ExportDocument, type ExportFile, type StoredPart } from './documents';
-import {
-  ArchiveDamagedError,
-  ExportEndedError,
-  ExportGoneError,
-  ExportStuckError,
-  ExportSupersededError,
-} from './errors';
+import { ExportEndedError, ExportGoneError, ExportStuckError, ExportSupersededError } from './errors';
 import { archiveEnd, contentOf, fileSegments, lengthOf, manifestName, manifestSet, type Segment } from './layout';
 import { categoryLines, plainLines } from './lines';
 import { manifestOf } from './manifest';
 import { Part } from './part';
+import { openPart, sealPart } from './sealed-part';
 import { countDays, documentsOf, positionOf } from './source';
 import { keyOf, type ArchiveStorage } from './storage';
 
@@ -57,6 +54,7 @@ export interface Finished {
  * @throws {ExportGoneError} its account was erased
  * @throws {ExportEndedError} it was withdrawn, or has ended otherwise
  * @throws {ExportStuckError} for too long nothing could be stored
+ * @throws {UnreadableValueError} a record was altered, or put there past us: an archive without it would not say so
  */
 export async function writeExport(
   store: Store,
@@ -150,7 +148,8 @@ class Writing {
   ) {
     const set = dataSetNamed(datasets[index] ?? '');
     const range = { to, ...(from === undefined ? {} : { from }) };
-    const lines = set.category === undefined ? plainLines(set) : categoryLines(set.category);
+    const cipher = await this.store.vault.cipherOf(account);
+    const lines = set.category === undefined ? plainLines(set, cipher) : categoryLines(set.category, cipher);
     let part: Part | undefined;
     let records = 0;
     let last: Buffer | undefined;
@@ -198,10 +197,11 @@ class Writing {
     cursor: ExportDocument['cursor'],
   ): Promise<void> {
     const part = partOf(account, this.exportId, this.#place, set.name, pieces, records);
+    const sealed = sealPart(await this.store.vault.cipherOf(account), part, pieces);
     const counted = set.category === undefined ? 0 : records;
     const at = await this.store.databaseTime();
     await this.storage
-      .put(part.key, pieces, async (session) => {
+      .put(part.key, sealed, async (session) => {
         const { matchedCount } = await this.#exports.updateOne(
           { _id: this.exportId, status: 'running', parts: { $size: this.#place } },
           {
@@ -234,6 +234,7 @@ class Writing {
     const found = await readExport(this.store, this.exportId);
     const account = await native(this.store.accounts).findOne<AccountDocument>({ _id: found.account });
     if (account === null) throw new ExportGoneError(`there is no account ${found.account}`);
+    const cipher = await this.store.vault.cipherOf(found.account);
     const archive = createHash('sha256');
     const files: ExportFile[] = [];
     let bytes = 0;
@@ -242,7 +243,7 @@ class Writing {
       const own = createHash('sha256');
       for (const segment of fileSegments(file, found.at, content)) {
         bytes += lengthOf(segment);
-        for await (const piece of this.#checked(segment)) {
+        for await (const piece of this.#bytesOf(segment, cipher)) {
           archive.update(piece);
           if (content.includes(segment)) own.update(piece);
         }
@@ -256,13 +257,13 @@ class Writing {
       dataset: manifestSet,
       records: 0,
       bytes: manifest.length,
-      sha256: part.sha256,
+      sha256: createHash('sha256').update(manifest).digest('hex'),
     };
     for (const segment of [...fileSegments(described, found.at, [{ known: manifest }]), archiveEnd]) {
       bytes += lengthOf(segment);
       if ('known' in segment) archive.update(segment.known);
     }
-    return this.#becomeReady(found, part, manifest, {
+    return this.#becomeReady(found, part, sealPart(cipher, part, [manifest]), {
       files: [...files, described],
       bytes,
       sha256: archive.digest('hex'),
@@ -272,13 +273,13 @@ class Writing {
   async #becomeReady(
     { account, parts }: ExportDocument,
     part: StoredPart,
-    manifest: Buffer,
+    sealed: readonly Buffer[],
     result: Pick<ExportDocument, 'files' | 'bytes' | 'sha256'>,
   ): Promise<Finished> {
     const readyAt = await this.store.databaseTime();
     const expiresAt = new Date(readyAt.getTime() + this.limits.lifetime);
     await this.storage
-      .put(part.key, [manifest], async (session) => {
+      .put(part.key, sealed, async (session) => {
         const after = await this.#exports.findOneAndUpdate(
           { _id: this.exportId, status: 'running', parts: { $size: parts.length } },
           {
@@ -317,20 +318,16 @@ class Writing {
     return { expiresAt };
   }
 
-  /** The bytes of a segment, once they are known to be what was stored. @throws {ArchiveDamagedError} at their end */
-  async *#checked(segment: Segment): AsyncGenerator<Uint8Array> {
+  /** The bytes of a segment, as they will be handed out. @throws {ArchiveDamagedError} they are not what was stored */
+  async *#bytesOf(segment: Segment, cipher: Cipher): AsyncGenerator<Uint8Array> {
     if ('known' in segment) {
       yield segment.known;
       return;
     }
-    const { key, bytes, sha256 } = segment.part;
-    const read = createHash('sha256');
-    for await (const piece of this.storage.read(key, 0, bytes)) {
+    for await (const piece of openPart(cipher, this.storage, segment.part)) {
       this.hooks.checkpoint?.();
-      read.update(piece);
       yield piece;
     }
-    if (read.digest('hex') !== sha256) throw new ArchiveDamagedError('a part is not what was stored');
   }
 }
 
@@ -345,15 +342,12 @@ function partOf(
   pieces: readonly Buffer[],
   records: number,
 ): StoredPart {
-  const digest = createHash('sha256');
-  for (const piece of pieces) digest.update(piece);
   const attempt = randomBytes(4).toString('hex');
   return {
     key: keyOf(account, exportId, place, attempt),
     dataset,
     bytes: pieces.reduce((sum, { length }) => sum + length, 0),
     records,
-    sha256: digest.digest('hex'),
   };
 }
 

@@ -36,7 +36,7 @@ export interface Cipher {
   /** Encrypts a text, bytes, or anything BSON can hold. @returns bytes to store in place of it */
   seal(value: unknown, place: Place): Buffer;
   /** The value as it was. @throws {UnreadableValueError} it was altered, moved, or belongs to another owner */
-  open(sealed: Uint8Array, place: Place): unknown;
+  open(sealed: Uint8Array | mongo.Binary, place: Place): unknown;
   /** {@link seal} for what has to travel as text, such as a note in a message. Not bound to a document. */
   sealText(text: string, field: string): string;
   /** The text of {@link sealText}; one that never was encrypted is given back as it is. */
@@ -66,7 +66,8 @@ const kinds = { text: 0, bytes: 1, bson: 2 } as const;
 const headerLength = 6;
 const nonceLength = 12;
 const tagLength = 16;
-const overhead = headerLength + nonceLength + tagLength;
+/** By how much bytes grow when they are encrypted. */
+export const sealedOverhead = headerLength + nonceLength + tagLength;
 const algorithm = 'aes-256-gcm';
 /** What a sealed text begins with. No note anybody writes is taken for one: it would have to open as well. */
 const textMark = 'sealed:1:';
@@ -95,7 +96,7 @@ export function createCipher({ region, owner, data, current, index }: CipherKeys
     version: current,
     seal(value, { collection, field, id = '' }) {
       const [kind, plain] = plainOf(value);
-      const sealed = Buffer.allocUnsafe(plain.length + overhead);
+      const sealed = Buffer.allocUnsafe(plain.length + sealedOverhead);
       sealed[0] = format;
       sealed[1] = kind;
       sealed.writeUInt32BE(current, 2);
@@ -110,7 +111,7 @@ export function createCipher({ region, owner, data, current, index }: CipherKeys
     },
     open(value, { collection, field, id = '' }) {
       const sealed = bytesOf(value);
-      if (sealed.length < overhead || sealed[0] !== format) {
+      if (sealed.length < sealedOverhead || sealed[0] !== format) {
         throw new UnreadableValueError(`a value of ${collection}.${field} is not encrypted as it should be`);
       }
       const nonce = sealed.subarray(headerLength, headerLength + nonceLength);
@@ -162,10 +163,10 @@ function valueOf(kind: number, plain: Buffer): unknown {
   return (mongo.BSON.deserialize(plain) as { value: unknown }).value;
 }
 
-/** A driver gives bytes back as `Binary`, or as a buffer where it was told to. */
-function bytesOf(value: Uint8Array | mongo.Binary): Buffer {
+/** A driver gives bytes back as `Binary`, or as a buffer where it was told to. A value stored in the clear is neither. */
+function bytesOf(value: unknown): Buffer {
   if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  if (value instanceof mongo.Binary) return Buffer.from(value.value());
+  if (value instanceof mongo.Binary) return bytesOf(value.value());
   throw new UnreadableValueError('a value that should be encrypted is not');
 }
 

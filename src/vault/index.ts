@@ -1,6 +1,6 @@
 /** Master key, account keys, field encryption, signing. */
 export * from './errors';
-export { isSealedText, type Cipher, type Place } from './cipher';
+export { isSealedText, sealedOverhead, type Cipher, type Place } from './cipher';
 export { openKeyStore, type KeyDocument, type KeyStore, type KeyStoreOptions, type WrappedKey } from './key-store';
 export { leastMasterKeyLength, localKeyProvider, type KeyProvider } from './master-key';
 export type { PublicKey, Signer } from './signer';

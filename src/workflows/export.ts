@@ -32,7 +32,7 @@ const { writeExport } = proxyActivities<Activities>({
     initialInterval: '1 second',
     backoffCoefficient: 2,
     maximumInterval: '1 minute',
-    nonRetryableErrorTypes: ['ExportGoneError', 'ExportEndedError', 'ExportStuckError'],
+    nonRetryableErrorTypes: ['ExportGoneError', 'ExportEndedError', 'ExportStuckError', 'UnreadableValueError'],
   },
 });
 
@@ -95,5 +95,7 @@ function reasonFor(error: unknown, withdrawn: boolean): string | undefined {
   if (!(error instanceof ActivityFailure)) throw error;
   const type = error.cause instanceof ApplicationFailure ? error.cause.type : undefined;
   if (type === 'ExportGoneError' || type === 'ExportEndedError') return undefined;
+  // Something was altered, and stays so: a new export may be asked for once somebody has seen to it.
+  if (type === 'UnreadableValueError') return 'damaged';
   return type === 'ExportStuckError' ? 'storage' : 'time';
 }

@@ -1,8 +1,9 @@
 /** Accounts whose erasure is due, put into the database without a workflow: for tests of what the database decides. */
 import { randomUUID } from 'node:crypto';
-import type { AccountDocument, StepRecord, Store } from '../../src/data';
+import { categories, type AccountDocument, type StepRecord, type Store } from '../../src/data';
 import { begin, type Hold } from '../../src/lifecycle';
 import { profileIn } from './profiles';
+import { storeRecords } from './records';
 import { openGuard, randomAccountId, region, standardSettings } from './system';
 
 const day = 86_400_000;
@@ -41,11 +42,12 @@ export async function addDueAccount(
 
 /** So many records in each category, one a minute, all before the account was closed. */
 export async function addRecords(store: Store, { _id: account, since }: AccountDocument, count: number): Promise<void> {
-  for (const model of Object.values(store.records)) {
-    await model.collection.insertMany(
+  for (const category of categories) {
+    await storeRecords(
+      store,
+      category,
+      account,
       Array.from({ length: count }, (_, index) => ({
-        _id: `${account}:call-${index}` as never,
-        account,
         callId: `call-${index}`,
         at: new Date(since.getTime() - (index + 1) * 60_000),
         user: `person-${index % 3}`,

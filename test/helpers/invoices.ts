@@ -3,21 +3,21 @@ import type { AccountDocument, Store } from '../../src/data';
 import { dataSetNamed } from '../../src/data';
 import { native } from '../../src/database';
 import { profileIn } from './profiles';
+import { storePlainInvoices } from './records';
 import { randomAccountId, region } from './system';
 
 export const invoices = dataSetNamed('invoices');
 
 /** Stores invoices of these dates, numbered from `INV-0000`. */
 export async function storeInvoices(store: Store, account: string, dates: readonly string[]): Promise<void> {
-  await native(store.invoices).insertMany(
+  await storePlainInvoices(
+    store,
+    account,
     dates.map((issuedOn, index) => {
       const number = `INV-${String(index).padStart(4, '0')}`;
       return {
-        _id: `${account}:${number}`,
-        account,
         number,
         issuedOn,
-        at: new Date(),
         body: JSON.stringify({ number, issuedOn, total: '119.00', buyer: `Name of ${account}` }),
       };
     }),

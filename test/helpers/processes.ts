@@ -15,7 +15,8 @@ import {
 } from '../../src/embedded';
 import { searchAttributeTypes } from '../../src/workflows';
 import { call, type Answer } from '../../scripts/support/http';
-import { masterKey, vaultUriBeside } from './system';
+import type { Vault } from '../../src/vault';
+import { masterKey, openTestVault, vaultUriBeside } from './system';
 
 export type Part = 'mongodb' | 'temporal' | 'worker' | 'api';
 
@@ -32,6 +33,8 @@ export interface ProcessSystem {
   readonly temporalAddress: string;
   /** The database, past the product. */
   database(): mongo.Db;
+  /** The keys, past the product. */
+  vault(): Promise<Vault>;
   stop(): Promise<void>;
 }
 
@@ -101,6 +104,7 @@ export async function startProcesses(environment: Readonly<Record<string, string
   const url = `http://127.0.0.1:${ports.api}`;
   const connection = mongoose.createConnection(uri, { serverSelectionTimeoutMS: 5000 });
   connection.on('error', () => undefined);
+  let vault: Promise<Vault> | undefined;
 
   async function answers(path: string, until: (status: number) => boolean): Promise<void> {
     for (const end = Date.now() + 60_000; ;) {
@@ -132,8 +136,10 @@ export async function startProcesses(environment: Readonly<Record<string, string
     },
     temporalAddress: `127.0.0.1:${ports.temporal}`,
     database: () => connection.getClient().db('ablauf'),
+    vault: () => (vault ??= openTestVault(uri)),
     async stop() {
       await connection.close();
+      await (await vault)?.close();
       for (const part of ['api', 'worker', 'temporal', 'mongodb'] as const) await running.get(part)?.stop();
       await rm(folder, { recursive: true, force: true });
     },
