@@ -19,6 +19,8 @@ afterAll(() => api.stop());
 
 /** The contract's table, written down once more and independently: who may ask, by method and path. */
 const table: Readonly<Record<string, readonly Role[]>> = {
+  'GET /v1/audit': ['admin', 'auditor'],
+  'POST /v1/audit/verify': ['admin', 'auditor'],
   'GET /v1/accounts/:id/access': roles,
   'GET /v1/accounts/:id': ['admin', 'operator', 'auditor', 'legal', 'customer'],
   'POST /v1/accounts': ['admin', 'operator'],
@@ -74,7 +76,14 @@ describe('roles', () => {
       Object.fromEntries(Object.entries(table).map(([call, allowed]) => [call, [...allowed].sort()])),
     );
     const open = api.routes.filter((route) => route.roles === 'public').map((route) => route.path);
-    expect(open.sort()).toEqual(['/healthz', '/readyz', '/v1/certificates/:id', '/v1/processors/callbacks/:requestId']);
+    expect(open.sort()).toEqual([
+      '/healthz',
+      '/readyz',
+      '/v1/audit/:id/proof',
+      '/v1/audit/checkpoint',
+      '/v1/certificates/:id',
+      '/v1/processors/callbacks/:requestId',
+    ]);
   });
 
   it.each(roles)('lets %s past exactly where the table says', async (role) => {

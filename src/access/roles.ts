@@ -20,6 +20,9 @@ export const permissions = {
   releaseHold: rolesFor('releaseHold'),
   /** Whose view of an account includes its holds. */
   seeHolds: ['admin', 'legal', 'auditor'],
+  /** The whole log, and having it verified. */
+  readAudit: ['admin', 'auditor'],
+  verifyAudit: ['admin', 'auditor'],
   readTimeline: ['admin', 'operator', 'auditor', 'legal', 'customer'],
   ingest: ['gateway', 'admin'],
   /** Customer content: the customer's own, and after closure the legal role's, on record (R15). Nobody else's. */

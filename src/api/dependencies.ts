@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Keyring } from '../access';
+import type { WitnessRecord } from '../audit';
 import type { GuardSettings, Store } from '../data';
 import type { ArchiveStorage } from '../exports';
 import type { Settings } from '../lifecycle';
@@ -29,6 +30,8 @@ export interface ApiDependencies {
   readonly log: Logger;
   /** What stands behind the API: `ok`, or what is wrong with it. */
   readonly health: () => Promise<Readonly<Record<string, string>>>;
+  /** Who holds checkpoints of the audit log, as far as they can be read again. @default nobody */
+  readonly witnesses?: readonly WitnessRecord[];
   /** How processors are reached, and reach us. @default without callbacks, and at public addresses only */
   readonly processors?: ProcessorSettings;
   /** Origins of Temporal Web UIs that may call the remote codec. @default none */

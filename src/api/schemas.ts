@@ -50,6 +50,15 @@ export const pageSchema = z.strictObject({ limit, cursor });
 export const noQuerySchema = z.strictObject({});
 export const accountParamsSchema = z.strictObject({ id: accountId });
 export const holdParamsSchema = z.strictObject({ id: accountId, holdId: z.string().min(1).max(64) });
+export const auditParamsSchema = z.strictObject({ id: z.string().min(1).max(64) });
+/** Entries are asked for by an account's id or, once it is erased, by that of its tombstone. */
+export const auditQuerySchema = pageSchema.extend({
+  account: z.union([accountId, z.string().regex(/^~[A-Za-z0-9_-]{43}$/)]).optional(),
+  actor: z.string().min(1).max(256).optional(),
+  action: z.string().min(1).max(64).optional(),
+  from: instant.optional(),
+  to: instant.optional(),
+});
 export const certificateParamsSchema = z.strictObject({ id: z.string().regex(certificateIdPattern) });
 export const keyParamsSchema = z.strictObject({ id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/) });
 

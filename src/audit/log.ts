@@ -140,7 +140,7 @@ interface PartCiphers {
 }
 
 /** The ciphers of some entries' parts, fetched at once. */
-async function ciphersFor(
+export async function ciphersFor(
   vault: Vault,
   documents: readonly Pick<AuditEntryDocument, 'subject'>[],
 ): Promise<PartCiphers> {
@@ -151,7 +151,7 @@ async function ciphersFor(
 }
 
 /** What opens a part of an entry; nothing where the key is gone. */
-function cipherOfPart(
+export function cipherOfPart(
   { subject }: Pick<AuditEntryDocument, 'subject'>,
   name: PartName,
   { staff, customers }: PartCiphers,

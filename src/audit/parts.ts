@@ -85,7 +85,7 @@ export function partDetails(details: unknown): {
 
 /** What {@link partDetails} was given. */
 export function joinDetails(facts: unknown, personal: Readonly<Record<string, string>>): unknown {
-  const joined = structuredClone(facts);
+  const joined = plain(facts);
   for (const [pointer, text] of Object.entries(personal)) {
     const names = pointer.split('/').slice(1).map(unescaped);
     const last = names.pop() ?? '';

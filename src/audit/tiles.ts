@@ -69,7 +69,7 @@ export async function rootAt(size: number, read: TileReader): Promise<Buffer> {
 }
 
 /** The hashes in a tile. */
-function hashesIn(bytes: Buffer): Buffer[] {
+export function hashesIn(bytes: Buffer): Buffer[] {
   return Array.from({ length: bytes.length / hashLength }, (_, at) =>
     bytes.subarray(at * hashLength, (at + 1) * hashLength),
   );

@@ -4,6 +4,7 @@ import type { Workshop } from '../workshop';
 import { accessRoutes } from './access';
 import { accountRoutes } from './accounts';
 import { keyRoutes } from './api-keys';
+import { auditRoutes } from './audit';
 import { certificateRoutes } from './certificates';
 import { codecRoutes } from './codec';
 import { erasureRoutes } from './erasure';
@@ -32,6 +33,7 @@ export function allRoutes(workshop: Workshop): Route[] {
     ...holdRoutes(workshop),
     ...erasureRoutes(workshop),
     ...timelineRoutes(workshop),
+    ...auditRoutes(workshop),
     ...recordRoutes(workshop),
     ...retainedRoutes(workshop),
     ...certificateRoutes(workshop),

@@ -61,7 +61,7 @@ function isHiddenFromCustomers({ action, details, actor }: AuditEntryDocument): 
 }
 
 /** An audit entry as the API shows it. */
-function entryFor({ id, at, actor, action, account, details, requestId }: AuditEntry) {
+export function entryFor({ id, at, actor, action, account, details, requestId }: AuditEntry) {
   return {
     id,
     at: at.toISOString(),
