@@ -389,7 +389,7 @@ class Walk {
 }
 
 /** The entry that says that others have passed the log's retention; its details say before which position. */
-export const prunedAction = 'audit.pruned';
+const prunedAction = 'audit.pruned';
 
 async function* notesOf(checkpoints: AsyncIterable<CheckpointDocument>): AsyncGenerator<string> {
   for await (const { note } of checkpoints) yield note;
