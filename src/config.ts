@@ -63,6 +63,11 @@ const schema = z.object({
     .enum(['0', '1'])
     .default('0')
     .describe("`1` lets the keys lie on the data's own server, where destroying one does not reach the data's backups"),
+  ABLAUF_VAULT_BACKUP_RETENTION: duration
+    .default('P30D')
+    .describe(
+      'How long backups of the key store are kept: an erasure is final when the last that holds its key is gone (R22)',
+    ),
   ABLAUF_TEMPORAL_ADDRESS: z.string().min(1).describe('Temporal, as host:port'),
   ABLAUF_TEMPORAL_NAMESPACE: z.string().min(1).default('default').describe('Namespace'),
   ...transitVariables,
@@ -195,6 +200,10 @@ export interface Config {
     readonly masterKey: string;
     /** Master keys that keys may still be wrapped under. */
     readonly previous: readonly string[];
+    /** How long backups of the key store are kept, in milliseconds. */
+    readonly backupRetention: number;
+    /** The keys lie on the data's own server. */
+    readonly shared: boolean;
   };
   /** What is encrypted on its way, and how (R21). */
   readonly transit: TransitConfig;
@@ -256,7 +265,13 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     workerManagementPort: values.ABLAUF_WORKER_MANAGEMENT_PORT,
     region: values.ABLAUF_REGION,
     adminKey: values.ABLAUF_ADMIN_KEY,
-    vault: { uri: values.ABLAUF_VAULT_URI, masterKey: values.LITELLM_MASTER_KEY, previous },
+    vault: {
+      uri: values.ABLAUF_VAULT_URI,
+      masterKey: values.LITELLM_MASTER_KEY,
+      previous,
+      backupRetention: parseDuration(values.ABLAUF_VAULT_BACKUP_RETENTION),
+      shared: values.ABLAUF_VAULT_SHARED === '1',
+    },
     transit,
     mongodbUri: values.ABLAUF_MONGODB_URI,
     temporal: {

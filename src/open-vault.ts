@@ -15,6 +15,8 @@ export async function openConfiguredVault({ region, vault, transit }: Config, so
       region,
       master: localKeyProvider(vault.masterKey, region),
       previous: vault.previous.map((key) => localKeyProvider(key, region)),
+      backupRetention: vault.backupRetention,
+      apart: !vault.shared,
     });
   } catch (error) {
     await keyStore.connection.close();

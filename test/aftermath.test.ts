@@ -1,6 +1,7 @@
 /** What outlives an erasure: processors that are told, and what the law keeps until its date (R10, R22). */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { startApi, type Api } from './helpers/api';
+import { handedIn, saysOf, verify } from './helpers/certificates';
 import { eventually } from './helpers/eventually';
 import { storeInvoices } from './helpers/invoices';
 import { startWebhookTarget, type WebhookTarget } from './helpers/processor';
@@ -35,11 +36,17 @@ test('an erased account’s processors are told by its own course, and what they
   });
   const [certificateId = ''] = tombstone.certificateIds ?? [];
   const certificate = await eventually('the receipt is added', async () => {
-    const { body } = await api.ask('GET', `/v1/certificates/${certificateId}`, { key: null });
-    return (body['addenda'] as unknown[]).length > 0 ? body : undefined;
+    const handed = handedIn(await api.ask('GET', `/v1/certificates/${certificateId}`, { key: null }));
+    return handed.addenda.length > 0 ? handed : undefined;
   });
-  expect(certificate['processors']).toMatchObject([{ processor: 'mail' }]);
-  expect(certificate['addenda']).toMatchObject([{ kind: 'processor-receipt' }]);
+  expect(saysOf(certificate)['processors']).toMatchObject([{ processor: 'mail' }]);
+  expect(certificate.addenda.map(saysOf)).toMatchObject([{ kind: 'processor-receipt' }]);
+  const keys = await api.ask('GET', '/v1/keys/public', { key: null });
+  const verified = await verify(certificate, keys.body);
+  expect(verified).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/processor-receipt, by mail, status completed/),
+  });
   expect(target.heard).toHaveLength(1);
   expect(target.heard[0]?.body).toContain(id);
   // Told and confirmed, it is nobody's any more.

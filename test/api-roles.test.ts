@@ -82,6 +82,7 @@ describe('roles', () => {
       '/v1/audit/:id/proof',
       '/v1/audit/checkpoint',
       '/v1/certificates/:id',
+      '/v1/keys/public',
       '/v1/processors/callbacks/:requestId',
     ]);
   });

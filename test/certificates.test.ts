@@ -1,8 +1,16 @@
 /** Certificates of erasure (R22): what they say, who can read them, and that they do not say whom they are about. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { certificateIdPattern, issueCertificate, pseudonymOf, type ErasureCertificate, type Store } from '../src/data';
+import {
+  addAddendum,
+  certificateIdPattern,
+  completeCertificate,
+  issueCertificate,
+  type ErasureCertificate,
+  type Store,
+} from '../src/data';
 import { native } from '../src/database';
 import { startApi, type Api } from './helpers/api';
+import { certificateIn, handedIn, saysOf, verify } from './helpers/certificates';
 import { dropTestStore, openTestStore, randomAccountId } from './helpers/system';
 
 let store: Store;
@@ -14,8 +22,8 @@ afterAll(async () => {
 });
 
 const erasedAt = '2026-11-22T12:00:00.000Z';
+const keyDestroyedAt = new Date('2026-11-22T12:00:01.000Z');
 const content: ErasureCertificate = {
-  version: 1,
   region: 'eu-central-1',
   account: {
     openedAt: '2025-01-01T00:00:00.000Z',
@@ -39,6 +47,8 @@ const content: ErasureCertificate = {
   ],
   retained: [{ dataset: 'invoices', records: 2, law: 'a law', until: '2035-01-01T08:00:00.000Z' }],
   late: { discarded: 4, refused: 1 },
+  policy: { expiryPeriod: 'P30D' },
+  holds: [{ placedAt: '2026-11-01T00:00:00.000Z', releasedAt: '2026-11-02T00:00:00.000Z' }],
   delays: [],
   search: {
     at: erasedAt,
@@ -50,42 +60,28 @@ const content: ErasureCertificate = {
 };
 
 function issue(account: string, on: Store = store): Promise<string> {
+  const issuedAt = new Date(erasedAt);
   return on.transaction((session) =>
-    issueCertificate(on, session, { kind: 'erasure', account, issuedAt: new Date(erasedAt), content }),
+    issueCertificate(on, session, { kind: 'erasure', account, issuedAt, entry: 'an-entry', content }),
   );
 }
 
-describe('a pseudonym', () => {
-  test('R22: is the same for an account whenever it is asked for, another for every other, and a keyed hash', async () => {
-    const ids = ['a', 'b', 'a/b', 'pseudonyms', randomAccountId()];
-    const made = await Promise.all(ids.map((id) => pseudonymOf(store, id)));
-    expect(await Promise.all(ids.map((id) => pseudonymOf(store, id)))).toEqual(made);
-    expect(new Set(made).size).toBe(ids.length);
-    for (const pseudonym of made) expect(pseudonym).toMatch(/^[A-Za-z0-9_-]{43}$/);
-    // Of another region, it is another's.
-    expect(await pseudonymOf({ ...store, region: 'us-east-1' }, 'a')).not.toBe(made[0]);
-  });
+async function stored(id: string, on: Store = store) {
+  const found = await on.certificates.findById(id).lean().exec();
+  if (found === null) throw new Error(`there is no certificate ${id}`);
+  return found;
+}
 
-  test('R22: nobody tries ids out without the secret: another deployment makes another one', async () => {
-    const elsewhere = await openTestStore();
-    try {
-      expect(await pseudonymOf(elsewhere, 'a')).not.toBe(await pseudonymOf(store, 'a'));
-    } finally {
-      await dropTestStore(elsewhere);
-    }
-  });
+function add(id: string, processor: string, on: Store = store): Promise<void> {
+  const addendum = { at: new Date(erasedAt), kind: 'processor-receipt', content: { processor } };
+  return on.transaction((session) => addAddendum(on, session, id, addendum));
+}
 
-  test('the secret is made once, however many ask first', async () => {
-    const fresh = await openTestStore();
-    try {
-      const made = await Promise.all(Array.from({ length: 20 }, () => pseudonymOf(fresh, 'a')));
-      expect(new Set(made).size).toBe(1);
-      expect(await fresh.settings.countDocuments()).toBe(1);
-    } finally {
-      await dropTestStore(fresh);
-    }
-  });
-});
+/** What stands in the addenda of a certificate, and that each is signed. */
+async function added(id: string): Promise<unknown[]> {
+  const { addenda } = await stored(id);
+  return addenda.map(({ jws }) => saysOf({ payload: jws?.split('.')[1] ?? '' }));
+}
 
 describe('issuing', () => {
   test('R22: gives an id nobody can guess, and stores nothing that names the account', async () => {
@@ -93,18 +89,17 @@ describe('issuing', () => {
     const ids = await Promise.all(Array.from({ length: 5 }, () => issue(account)));
     expect(new Set(ids).size).toBe(5);
     for (const id of ids) expect(id).toMatch(certificateIdPattern);
-    const stored = await store.certificates.find({ _id: { $in: ids } }).lean();
-    expect(stored).toHaveLength(5);
-    expect(JSON.stringify(stored)).not.toContain(account);
-    for (const certificate of stored) {
-      expect(certificate).toMatchObject({ kind: 'erasure', subject: await pseudonymOf(store, account), content });
+    const certificates = await Promise.all(ids.map((id) => stored(id)));
+    expect(JSON.stringify(certificates)).not.toContain(account);
+    for (const certificate of certificates) {
+      expect(certificate).toMatchObject({ kind: 'erasure', subject: store.vault.pseudonymOf(account), content });
     }
   });
 
   test('without the erasure it is about there is no certificate', async () => {
     let id = '';
     const failing = store.transaction(async (session) => {
-      const certificate = { kind: 'erasure', account: 'a', issuedAt: new Date(), content } as const;
+      const certificate = { kind: 'erasure', account: 'a', issuedAt: new Date(), entry: 'an-entry', content } as const;
       id = await issueCertificate(store, session, certificate);
       throw new Error('the erasure fails');
     });
@@ -114,7 +109,105 @@ describe('issuing', () => {
   });
 });
 
-describe('GET /v1/certificates/:id', () => {
+describe('completing', () => {
+  test('R22: says when the key was destroyed, and when the last backup that could hold it is gone', async () => {
+    const id = await issue(randomAccountId());
+    await completeCertificate(store, id, { keyDestroyedAt });
+    const { jws = '', subject } = await stored(id);
+    const says = saysOf({ payload: jws.split('.')[1] ?? '' });
+    expect(says).toMatchObject({ id, kind: 'erasure', subject, issuedAt: erasedAt, ...content });
+    expect(says['key']).toEqual({
+      destroyedAt: keyDestroyedAt.toISOString(),
+      finalAt: '2026-12-22T12:00:01.000Z',
+      backupRetention: 'P30D',
+      apart: false,
+    });
+  });
+
+  test('is done once, however many do it, and however often', async () => {
+    const id = await issue(randomAccountId());
+    const complete = () => completeCertificate(store, id, { keyDestroyedAt });
+    await Promise.all(Array.from({ length: 5 }, complete));
+    const { jws } = await stored(id);
+    expect(jws).toBeDefined();
+    await complete();
+    await completeCertificate(store, id, { keyDestroyedAt: new Date() });
+    expect((await stored(id)).jws).toBe(jws);
+  });
+
+  test('goes on after a crash between the key and the signature', async () => {
+    const id = await issue(randomAccountId());
+    const crashing: Store = {
+      ...store,
+      vault: { ...store.vault, signer: () => Promise.reject(new Error('the power fails')) },
+    };
+    await expect(completeCertificate(crashing, id, { keyDestroyedAt })).rejects.toThrow('the power fails');
+    expect((await stored(id)).jws).toBeUndefined();
+    await completeCertificate(store, id, { keyDestroyedAt });
+    expect((await stored(id)).jws).toBeDefined();
+  });
+
+  test('waits for the log to take the entry in, and repeats its proof', async () => {
+    const id = await issue(randomAccountId());
+    const proof = { leaf: '{}', index: 0, size: 1, hashes: [], checkpoint: 'a note' };
+    const asked: string[] = [];
+    const logging: Store = {
+      ...store,
+      audit: {
+        ...store.audit,
+        proofOf: async (entry) => (asked.push(entry) > 2 ? proof : undefined),
+      },
+    };
+    await expect(completeCertificate(logging, id, { keyDestroyedAt }, 0)).rejects.toMatchObject({
+      name: 'CertificatePendingError',
+    });
+    expect((await stored(id)).jws).toBeUndefined();
+    await completeCertificate(logging, id, { keyDestroyedAt });
+    expect(asked).toEqual(['an-entry', 'an-entry', 'an-entry']);
+    expect(saysOf({ payload: (await stored(id)).jws?.split('.')[1] ?? '' })['log']).toEqual(proof);
+  });
+
+  test('of what there is not is refused', async () => {
+    await expect(completeCertificate(store, 'cert_none', { keyDestroyedAt })).rejects.toThrow(
+      'there is no certificate',
+    );
+    await expect(add('cert_none', 'x')).rejects.toThrow('a certificate that is not there');
+  });
+});
+
+describe('addenda', () => {
+  test('R22: that came before the certificate was signed are signed with it, in their order', async () => {
+    const id = await issue(randomAccountId());
+    await add(id, 'one');
+    await add(id, 'two');
+    await completeCertificate(store, id, { keyDestroyedAt });
+    await add(id, 'three');
+    const says = await added(id);
+    expect(says).toMatchObject(
+      ['one', 'two', 'three'].map((processor, index) => ({
+        certificate: id,
+        number: index + 1,
+        at: erasedAt,
+        kind: 'processor-receipt',
+        content: { processor },
+      })),
+    );
+    const [first, second] = (await stored(id)).addenda;
+    await add(id, 'four');
+    expect((await stored(id)).addenda.slice(0, 2)).toEqual([first, second]);
+  });
+
+  test('that come at once are all there, each with a number of its own', async () => {
+    const id = await issue(randomAccountId());
+    await completeCertificate(store, id, { keyDestroyedAt });
+    await Promise.all(['a', 'b', 'c', 'd', 'e'].map((processor) => add(id, processor)));
+    const says = (await added(id)) as { number: number; content: { processor: string } }[];
+    expect(says.map(({ number }) => number)).toEqual([1, 2, 3, 4, 5]);
+    expect(says.map(({ content: { processor } }) => processor).sort()).toEqual(['a', 'b', 'c', 'd', 'e']);
+  });
+});
+
+describe('over HTTP', () => {
   let api: Api;
   beforeAll(async () => {
     api = await startApi();
@@ -124,51 +217,83 @@ describe('GET /v1/certificates/:id', () => {
   const read = (id: string) =>
     api.ask('GET', `/v1/certificates/${id}`, { key: null, headers: { 'x-request-id': 'same' } });
 
-  test('R22: answers whoever has the id, without a key, with all it says and nothing that names the account', async () => {
+  async function issued(account = randomAccountId()): Promise<string> {
+    const id = await issue(account, api.system.store);
+    await completeCertificate(api.system.store, id, { keyDestroyedAt });
+    return id;
+  }
+
+  test('R22: answers whoever has the id, without a key, with a JWS and nothing that names the account', async () => {
     const account = await api.system.createAccount();
-    const { store: itsStore } = api.system;
-    const id = await issue(account, itsStore);
+    const id = await issued(account);
     const answer = await read(id);
     expect(answer).toMatchObject({ status: 200 });
-    const { late, ...rest } = content;
-    expect(answer.body).toEqual({
+    expect(answer.headers.get('content-type')).toBe('application/jose+json');
+    expect(Object.keys(answer.body).sort()).toEqual(['addenda', 'payload', 'protected', 'signature', 'statement']);
+    expect(certificateIn(answer)).toMatchObject({
       id,
-      kind: 'erasure',
-      issuedAt: erasedAt,
-      subject: await pseudonymOf(itsStore, account),
-      ...rest,
-      late: { ...late, afterwards: null },
-      addenda: [],
-      signature: null,
+      subject: api.system.store.vault.pseudonymOf(account),
+      ...content,
     });
     expect(answer.text).not.toContain(account);
+    expect(JSON.stringify(certificateIn(answer))).not.toContain(account);
     expect(answer.headers.get('cache-control')).toBe('private, no-cache');
     expect(answer.headers.get('etag')).toBe('"1"');
   });
 
-  test('R15, R22: shows apart what came after it was issued', async () => {
-    const { store: itsStore } = api.system;
-    const id = await issue(randomAccountId(), itsStore);
-    const at = new Date('2026-12-01T00:00:00.000Z');
-    await native(itsStore.certificates).updateOne(
-      { _id: id },
-      {
-        $set: {
-          late: { refused: 3, lastAt: at },
-          addenda: [{ at, kind: 'processor-receipt', content: { processor: 'a-processor' } }],
-        },
-      },
-    );
+  test('R22: its header says how it is signed, by which key, and what it is', async () => {
+    const handed = handedIn(await read(await issued()));
+    const { body } = await api.ask('GET', '/v1/keys/public', { key: null });
+    const [{ kid }] = body['keys'] as [{ kid: string }];
+    const headerOf = (jws: { protected: string }) => saysOf({ payload: jws.protected });
+    expect(headerOf(handed)).toEqual({ alg: 'EdDSA', kid, typ: 'ablauf-certificate', ver: 1 });
+    expect(headerOf(handed.statement)).toEqual({ alg: 'EdDSA', kid, typ: 'ablauf-statement', ver: 1 });
+  });
+
+  test('says “in a moment” while it is being completed, and shows nothing of it', async () => {
+    const id = await issue(randomAccountId(), api.system.store);
     const answer = await read(id);
-    expect(answer.body).toMatchObject({
-      late: { discarded: 4, refused: 1, afterwards: { refused: 3, lastAt: at.toISOString() } },
-      addenda: [{ at: at.toISOString(), kind: 'processor-receipt', content: { processor: 'a-processor' } }],
+    expect(answer).toMatchObject({ status: 503, body: { code: 'unavailable' } });
+    expect(answer.headers.get('retry-after')).toBe('2');
+    expect(answer.text).not.toContain('planHash');
+    await completeCertificate(api.system.store, id, { keyDestroyedAt });
+    expect(await read(id)).toMatchObject({ status: 200 });
+  });
+
+  test('R15, R22: states at each reading what came after it was issued', async () => {
+    const { store: itsStore } = api.system;
+    const id = await issued();
+    expect(saysOf(handedIn(await read(id)).statement)).toMatchObject({
+      addenda: 0,
+      late: { refused: 0, lastAt: null },
+    });
+    const at = new Date('2026-12-01T00:00:00.000Z');
+    await native(itsStore.certificates).updateOne({ _id: id }, { $set: { late: { refused: 3, lastAt: at } } });
+    await add(id, 'a-processor', itsStore);
+    const answer = await read(id);
+    const { addenda, statement } = handedIn(answer);
+    expect(addenda.map(saysOf)).toMatchObject([{ number: 1, content: { processor: 'a-processor' } }]);
+    expect(saysOf(statement)).toMatchObject({
+      certificate: id,
+      addenda: 1,
+      late: { refused: 3, lastAt: at.toISOString() },
     });
     expect(answer.headers.get('etag')).toBe('"5"');
   });
 
+  test('R22: what it answers is all that is needed to check it', async () => {
+    const id = await issued();
+    await add(id, 'a-processor', api.system.store);
+    const [certificate, keys] = await Promise.all([read(id), api.ask('GET', '/v1/keys/public', { key: null })]);
+    const verified = await verify(certificate.text, keys.text);
+    expect(verified).toMatchObject({ code: 0, err: '' });
+    expect(verified.out).toContain(`Certificate ${id} holds.`);
+    expect(verified.out).toContain('prompts: 3 found, 3 erased (R6), 0 left');
+    expect(verified.out).toContain('gone from the last backup of keys by 2026-12-22T12:00:01.000Z');
+  });
+
   test('knows nothing of any other id, and says the same of each', async () => {
-    const id = await issue(randomAccountId(), api.system.store);
+    const id = await issued();
     const others = [id.slice(0, -1), `${id.slice(0, -1)}${id.endsWith('A') ? 'B' : 'A'}`, id.toUpperCase(), 'x', '%00'];
     const [first, ...rest] = await Promise.all(others.map(read));
     expect(first).toMatchObject({ status: 404, body: { code: 'not-found' } });
@@ -181,7 +306,21 @@ describe('GET /v1/certificates/:id', () => {
     for (const path of ['/v1/certificates', '/v1/certificates/']) {
       expect(await api.ask('GET', path)).toMatchObject({ status: 404 });
     }
-    const id = await issue(randomAccountId(), api.system.store);
+    const id = await issued();
     expect(await api.ask('DELETE', `/v1/certificates/${id}`)).toMatchObject({ status: 405 });
+  });
+
+  test('R20, R22: the public keys are for everybody, to be kept a while, and hold nothing secret', async () => {
+    const answer = await api.ask('GET', '/v1/keys/public', { key: null });
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('content-type')).toBe('application/jwk-set+json');
+    expect(answer.headers.get('cache-control')).toBe('public, max-age=300');
+    const keys = answer.body['keys'] as Record<string, string>[];
+    expect(keys).toEqual(await api.system.store.vault.publicKeys());
+    for (const key of keys) {
+      expect(Object.keys(key).sort()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x']);
+      expect(key).toMatchObject({ kty: 'OKP', crv: 'Ed25519', alg: 'EdDSA', use: 'sig' });
+    }
+    expect(await api.ask('POST', '/v1/keys/public', { body: {} })).toMatchObject({ status: 405 });
   });
 });

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { beginErasure, concludeErasure, eraseRecords, recordStep, type AccountDocument } from '../src/data';
 import { startApi, type Api } from './helpers/api';
+import { certificateIn } from './helpers/certificates';
 import { addDueAccount, addRecords, beginningOf, judgement } from './helpers/due-accounts';
 import { storeInvoices } from './helpers/invoices';
 
@@ -195,15 +196,16 @@ describe('carrying it out', () => {
     const certificate = await api.ask('GET', `/v1/certificates/${id}`, { key: null });
     expect(certificate.status).toBe(200);
     expect(certificate.text).not.toContain(account._id);
-    expect(certificate.body).toMatchObject({ planHash: plan.hash, search: { found: 0 } });
-    const { search, account: certified } = certificate.body as {
+    const content = certificateIn(certificate);
+    expect(content).toMatchObject({ planHash: plan.hash, search: { found: 0 } });
+    const { search, account: certified } = content as {
       search: { at: string };
       account: { erasedAt: string };
     };
     expect(Date.parse(search.at)).toBeGreaterThanOrEqual(asked.getTime());
     expect(Date.parse(certified.erasedAt)).toBeGreaterThanOrEqual(asked.getTime());
     const entries = await store.audit.entries.countDocuments({ subject: store.vault.pseudonymOf(account._id) });
-    const sets = certificate.body['sets'] as { dataset: string }[];
+    const sets = content['sets'] as { dataset: string }[];
     expect(sets).toEqual(
       expect.arrayContaining([
         expect.objectContaining({ dataset: 'prompts', found: 4, erased: 4, left: 0, rule: 'R6' }),

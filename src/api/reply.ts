@@ -70,10 +70,10 @@ export function send(response: Reply, { status, body, headers, stream }: Sendabl
     response.end();
     return;
   }
-  response.setHeader(
-    'Content-Type',
-    status < 400 ? 'application/json; charset=utf-8' : 'application/problem+json; charset=utf-8',
-  );
+  if (headers['Content-Type'] === undefined) {
+    const type = status < 400 ? 'application/json' : 'application/problem+json';
+    response.setHeader('Content-Type', `${type}; charset=utf-8`);
+  }
   response.setHeader('Content-Length', Buffer.byteLength(body));
   response.end(body);
 }

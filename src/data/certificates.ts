@@ -1,9 +1,9 @@
 /**
  * Certificates of erasure (R22): what was erased, what is kept and why, what the search covered. They name the account by a
- * pseudonym only, so that they may stand when everything else is gone. They are not signed yet.
+ * pseudonym only, so that they may stand when everything else is gone. How they are signed: `complete-certificate.ts`.
  */
-import { createHmac, randomBytes } from 'node:crypto';
-import type { ClientSession, mongo } from 'mongoose';
+import { randomBytes } from 'node:crypto';
+import type { ClientSession } from 'mongoose';
 import { native } from '../database';
 import type { CertificateDocument, Delay } from './documents';
 import type { Store } from './store';
@@ -48,6 +48,35 @@ export interface CertifiedSearch {
   readonly found: 0;
 }
 
+/** The policy an account was erased under. */
+export interface CertifiedPolicy {
+  /** The expiry period, as it was fixed when it began or last changed (R7). */
+  readonly expiryPeriod?: string;
+  /** Erasure was put off until then by the notice (R7, R9). */
+  readonly notBefore?: string;
+  /** For how many days data was kept while the account was active; without limit when absent (R11). */
+  readonly activeRetentionDays?: number;
+}
+
+/** A legal hold that stood between the account's closure and its erasure, and that was honoured (R9). */
+export interface CertifiedHold {
+  readonly placedAt: string;
+  readonly releasedAt: string;
+  /** The data sets it protected; everything when absent. */
+  readonly datasets?: readonly string[];
+}
+
+/** That the key of what was erased is gone, and from when on no backup holds it either. */
+export interface CertifiedKey {
+  readonly destroyedAt: string;
+  /** The last backup of the key store that could hold it is gone. */
+  readonly finalAt: string;
+  /** For how long such a backup is kept. */
+  readonly backupRetention: string;
+  /** Whether the key lay on a server of its own: otherwise backups of the data hold it as well. */
+  readonly apart: boolean;
+}
+
 /** A processor that was told to erase too, and by which request. What it answers becomes an addendum. */
 export interface CertifiedProcessor {
   readonly processor: string;
@@ -56,10 +85,11 @@ export interface CertifiedProcessor {
 
 /** What the certificate of an account's erasure says. Nothing in it is personal or names the account. */
 export interface ErasureCertificate {
-  readonly version: 1;
   readonly region: string;
   readonly account: {
     readonly openedAt: string;
+    /** Where its grace period led to its closure (R5). */
+    readonly suspendedAt?: string;
     readonly closedAt: string;
     readonly closure: 'voluntary' | 'forced';
     readonly dueAt: string;
@@ -71,14 +101,17 @@ export interface ErasureCertificate {
   readonly retained: readonly Retained[];
   /** What came for the account too late, until this was issued (R15). */
   readonly late: { readonly discarded: number; readonly refused: number };
+  readonly policy: CertifiedPolicy;
+  readonly holds: readonly CertifiedHold[];
   readonly delays: readonly CertifiedDelay[];
   readonly search: CertifiedSearch;
   readonly processors: readonly CertifiedProcessor[];
+  /** Absent until the key is destroyed. */
+  readonly key?: CertifiedKey;
 }
 
 /** What the certificate of a later erasure says: of what the law had kept, and let go (R10). */
 export interface RetainedErasureCertificate {
-  readonly version: 1;
   readonly region: string;
   /** The certificate of the account's own erasure. */
   readonly follows?: string;
@@ -89,6 +122,8 @@ export interface RetainedErasureCertificate {
   /** What the law keeps still. */
   readonly retained: readonly Retained[];
   readonly delays: readonly CertifiedDelay[];
+  /** In the certificate of the last of what was kept, whose key is destroyed with it. */
+  readonly key?: CertifiedKey;
 }
 
 /** A certificate to issue. */
@@ -97,6 +132,8 @@ export type NewCertificate = {
   readonly id?: string;
   readonly account: string;
   readonly issuedAt: Date;
+  /** The id of the erasure's entry in the audit log, which the certificate will prove. */
+  readonly entry: string;
 } & (
   | { readonly kind: 'erasure'; readonly content: ErasureCertificate }
   | { readonly kind: 'retained-erasure'; readonly content: RetainedErasureCertificate }
@@ -112,7 +149,8 @@ export function newCertificateId(): string {
 }
 
 /**
- * Issues a certificate, inside the transaction of the erasure it is about: without it, nothing is recorded as erased.
+ * Issues a certificate, inside the transaction of the erasure it is about: without it, nothing is recorded as erased. It is
+ * shown to nobody before it is signed; see `completeCertificate`.
  *
  * @returns its id, 256 bits of chance: whoever has it may read the certificate
  */
@@ -121,13 +159,14 @@ export async function issueCertificate(
   session: ClientSession,
   certificate: NewCertificate,
 ): Promise<string> {
-  const { id = newCertificateId(), account, kind, issuedAt, content } = certificate;
+  const { id = newCertificateId(), account, kind, issuedAt, entry, content } = certificate;
   const document: CertificateDocument = {
     _id: id,
     kind,
-    subject: await pseudonymOf(store, account),
+    subject: store.vault.pseudonymOf(account),
     issuedAt,
     content: { ...content },
+    entry,
     addenda: [],
   };
   await native(store.certificates).insertOne(document, { session });
@@ -137,40 +176,4 @@ export async function issueCertificate(
 /** A certificate, as it was issued and with what was added to it. */
 export function findCertificate(store: Store, id: string): Promise<CertificateDocument | null> {
   return native(store.certificates).findOne<CertificateDocument>({ _id: id });
-}
-
-/** The id of the secret's document: none an account could have. */
-const secretId = '/pseudonyms';
-
-interface PseudonymSecret {
-  readonly _id: typeof secretId;
-  readonly secret: string;
-}
-
-/**
- * What certificates call an account: a keyed hash of its region and id (R22). The same account always has the same one, and
- * without the deployment's secret nobody can tell which account it is, nor try ids out.
- */
-export async function pseudonymOf(store: Store, account: string): Promise<string> {
-  const secret = await pseudonymSecret(store);
-  return createHmac('sha256', Buffer.from(secret, 'base64url'))
-    .update(`${store.region}/${account}`)
-    .digest('base64url');
-}
-
-/** The secret, made the first time it is asked for. Outside of any transaction: it outlasts one that is aborted. */
-async function pseudonymSecret(store: Store): Promise<string> {
-  const collection = store.settings.collection as unknown as mongo.Collection<PseudonymSecret>;
-  const known = await collection.findOne({ _id: secretId });
-  if (known !== null) return known.secret;
-  const secret = randomBytes(32).toString('base64url');
-  try {
-    await collection.insertOne({ _id: secretId, secret });
-    return secret;
-  } catch (error) {
-    // Somebody else made it meanwhile: there is one, and it is theirs.
-    const made = await collection.findOne({ _id: secretId });
-    if (made === null) throw error;
-    return made.secret;
-  }
 }

@@ -9,11 +9,13 @@ import {
   type ErasureCertificate,
   type Retained,
 } from './certificates';
+import { completeCertificate } from './complete-certificate';
 import { delaysEnded, recordDelay } from './delays';
 import type { AccountDocument } from './documents';
 import type { ErasureHooks, OutsideStore } from './erase';
 import { ErasureBlockedError, ErasureIncompleteError } from './errors';
 import { deleteIn } from './gate';
+import { certifiedCourse, type CertifiedCourse } from './honoured';
 import { dataSets, type DataSet } from './map';
 import { ownedIn } from './names';
 import { assertAsPlanned } from './plan';
@@ -38,7 +40,8 @@ const lastSets = Object.fromEntries(
 
 /**
  * Ends an erasure: removes what belongs to the account beside its records, searches for remains, and records the
- * erasure with its certificate, while the account's document is reduced to a tombstone. Safe to repeat.
+ * erasure with its certificate, while the account's document is reduced to a tombstone; then completes the certificate.
+ * Safe to repeat, whichever of these steps it came to.
  *
  * @throws {ErasureIncompleteError} the search found something; nothing is recorded as erased
  * @throws {ErasureBlockedError} a hold stands, or the account is not being erased
@@ -51,7 +54,22 @@ export async function concludeErasure(
   { checkpoint }: Pick<ErasureHooks, 'checkpoint'> = {},
 ): Promise<ConcludedErasure> {
   const before = await findAccount(store, step.account);
-  if (before !== null && before.seq >= step.seq) return repeat(store, step);
+  const recorded = before !== null && before.seq >= step.seq;
+  const concluded = recorded
+    ? await repeat(store, step)
+    : await leaveTombstone(store, step, before, outside, checkpoint);
+  const [certificate = ''] = (await findAccount(store, step.account))?.certificateIds ?? [];
+  await completeCertificate(store, certificate);
+  return concluded;
+}
+
+async function leaveTombstone(
+  store: Store,
+  step: StepRecord,
+  before: AccountDocument | null,
+  outside: readonly OutsideStore[],
+  checkpoint: ErasureHooks['checkpoint'],
+): Promise<ConcludedErasure> {
   const { plan } = assertErasing(before, step.account).erasing;
   await assertAsPlanned(store, step.account, plan);
   const deletion = { account: step.account, purpose: 'erasure', sets: lastSets } as const;
@@ -71,6 +89,7 @@ export async function concludeErasure(
     await recordDelay(store, step.account, 'remains-found', detail, await store.databaseTime());
     throw new ErasureIncompleteError(detail);
   }
+  const course = await certifiedCourse(store, step.account, before?.lifecycle.since ?? '');
   return store.transaction(async (session): Promise<ConcludedErasure> => {
     const account = await findAccount(store, step.account, session);
     const erasing = assertErasing(account, step.account);
@@ -100,7 +119,7 @@ export async function concludeErasure(
       ...(late.refused === 0 ? {} : { lateRefused: late.refused }),
     };
     await native(store.accounts).replaceOne({ _id: step.account }, tombstone, { session });
-    await appendEntry(store, session, {
+    const entry = await appendEntry(store, session, {
       ...step,
       details: {
         ...step.details,
@@ -117,12 +136,13 @@ export async function concludeErasure(
     });
     // The entry just written is among what is kept.
     const kept = await keptOf(store, session, step.account);
-    const content = contentOf(store, erasing, { at: searchedAt, late, retained, search, told, kept });
+    const content = contentOf(store, erasing, { at: searchedAt, late, retained, search, told, kept, course });
     await issueCertificate(store, session, {
       id: certificate,
       account: step.account,
       kind: 'erasure',
       issuedAt: searchedAt,
+      entry,
       content,
     });
     return { seq: step.seq, version, told: told.map(({ request }) => request), retained: retained.length > 0 };
@@ -176,22 +196,25 @@ interface Findings {
   readonly told: ErasureCertificate['processors'];
   /** By data set. */
   readonly kept: Readonly<Record<string, number>>;
+  readonly course: CertifiedCourse;
 }
 
 /** What the certificate says: each data set of the plan, what became of it, and why anything is left. */
 function contentOf(
   store: Store,
   account: Erasing,
-  { at, late, retained, search, told, kept }: Findings,
+  { at, late, retained, search, told, kept, course }: Findings,
 ): ErasureCertificate {
   const { erasing, lifecycle } = account;
+  const { closure = 'voluntary', period, overrides } = lifecycle;
+  const { suspendedAt, holds } = course;
   return {
-    version: 1,
     region: store.region,
     account: {
       openedAt: account.createdAt.toISOString(),
+      ...(closure === 'forced' && suspendedAt !== undefined ? { suspendedAt } : {}),
       closedAt: lifecycle.since,
-      closure: lifecycle.closure ?? 'voluntary',
+      closure,
       dueAt: deadlineOf(lifecycle)?.at ?? at.toISOString(),
       erasedAt: at.toISOString(),
     },
@@ -199,6 +222,12 @@ function contentOf(
     sets: dataSets.map((set) => setOf(set, erasing, retained, kept[set.name] ?? 0)),
     retained,
     late,
+    policy: {
+      ...(period === undefined ? {} : { expiryPeriod: period.length }),
+      ...(period?.notBefore === undefined ? {} : { notBefore: period.notBefore }),
+      ...(overrides.activeRetentionDays === undefined ? {} : { activeRetentionDays: overrides.activeRetentionDays }),
+    },
+    holds,
     delays: delaysEnded(account, at).map(({ reason, since, until = at }) => ({
       reason,
       since: since.toISOString(),

@@ -190,7 +190,16 @@ export interface GateDocument {
   readonly purgeAt?: Date;
 }
 
-/** A certificate, unsigned as yet. Nothing in it names the account but the pseudonym. */
+/** Something added to a certificate after it was issued. */
+export interface Addendum {
+  readonly at: Date;
+  readonly kind: string;
+  readonly content: Readonly<Record<string, unknown>>;
+  /** The same, signed, numbered and chained; see `addenda.ts`. Absent until the certificate itself is signed. */
+  readonly jws?: string;
+}
+
+/** A certificate. Nothing in it names the account but the pseudonym. */
 export interface CertificateDocument {
   /** Cannot be guessed: whoever has it may read the certificate. */
   readonly _id: string;
@@ -198,15 +207,16 @@ export interface CertificateDocument {
   /** The account's pseudonym. */
   readonly subject: string;
   readonly issuedAt: Date;
+  /** What the erasure recorded. */
   readonly content: Readonly<Record<string, unknown>>;
+  /** The id of the erasure's entry in the audit log. */
+  readonly entry?: string;
+  /** All it says, signed; see `complete-certificate.ts`. Absent until then. */
+  readonly jws?: string;
   /** What came for the account afterwards and was refused (R15). */
   readonly late?: { readonly refused: number; readonly lastAt: Date };
   /** What processors confirmed afterwards. */
-  readonly addenda: readonly {
-    readonly at: Date;
-    readonly kind: string;
-    readonly content: Readonly<Record<string, unknown>>;
-  }[];
+  readonly addenda: readonly Addendum[];
 }
 
 /** The settings' ids: none an account could have, so that no search for an account finds them. */

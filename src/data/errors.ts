@@ -68,6 +68,11 @@ export class ClocksDisagreeError extends Error {
   override readonly name = 'ClocksDisagreeError';
 }
 
+/** A certificate cannot be signed: the audit log does not prove the entry it is about. */
+export class CertificatePendingError extends Error {
+  override readonly name = 'CertificatePendingError';
+}
+
 /** Too many erasures fell due within a day: this one waits for an administrator. Nothing was deleted. */
 export class ErasureHeldBackError extends Error {
   override readonly name = 'ErasureHeldBackError';

@@ -44,13 +44,9 @@ export { guardState, type GuardSettings } from './guard';
 export { countHeldBack, heldBackAccounts, recordDelay, releaseHeldBack, watchOverdue } from './delays';
 export { erasurePlan } from './erasure-plan';
 export { sealSet, statutoryEnd, type Sealing } from './seal';
-export {
-  certificateIdPattern,
-  findCertificate,
-  issueCertificate,
-  pseudonymOf,
-  type ErasureCertificate,
-} from './certificates';
+export { certificateIdPattern, findCertificate, issueCertificate, type ErasureCertificate } from './certificates';
+export { addAddendum } from './addenda';
+export { completeCertificate, signedCertificate, type SignedCertificate } from './complete-certificate';
 export { eraseLapsed, nextLapse, retainedOf, type LapseOutcome } from './retained';
 export { readSealed, type SealedRecord } from './read-sealed';
 export { accountIdPattern, isDeeperThan, maxDepth, splitItems, UnreadableBodyError } from './litellm';

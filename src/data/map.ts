@@ -463,13 +463,12 @@ export interface OtherCollection {
 export const otherCollections: readonly OtherCollection[] = [
   {
     collection: 'settings',
-    holds: "the deployment's own numbers, and the secret its pseudonyms are made with",
+    holds: "the deployment's own numbers",
     fields: {
       _id: 'id',
       gracePeriod: 'fact',
       expiryPeriod: 'fact',
       version: 'fact',
-      secret: 'secret',
       'admitted.*': 'fact',
       passes: 'fact',
     },
@@ -483,6 +482,8 @@ export const otherCollections: readonly OtherCollection[] = [
       subject: 'id',
       issuedAt: 'fact',
       'content.*': 'fact',
+      entry: 'id',
+      jws: 'fact',
       'late.*': 'fact',
       'addenda.*': 'fact',
     },

@@ -176,6 +176,8 @@ const certificateSchema = new Schema<CertificateDocument>(
     subject: { type: String, required: true },
     issuedAt: { type: Date, required: true },
     content: { type: Schema.Types.Mixed, required: true },
+    entry: String,
+    jws: String,
     late: Schema.Types.Mixed,
     addenda: { type: Schema.Types.Mixed, required: true },
   },

@@ -192,9 +192,9 @@ export async function recordCreation(store: Store, step: CreationRecord): Promis
   });
 }
 
-/** Adds the step's own entry to the audit log. */
-export async function appendEntry(store: Store, session: ClientSession, step: StepRecord): Promise<void> {
-  await store.audit.append(session, {
+/** Adds the step's own entry to the audit log. @returns the entry's id */
+export async function appendEntry(store: Store, session: ClientSession, step: StepRecord): Promise<string> {
+  const { _id } = await store.audit.append(session, {
     at: new Date(step.at),
     actor: step.actor,
     action: step.action,
@@ -204,6 +204,7 @@ export async function appendEntry(store: Store, session: ClientSession, step: St
     transitionId: step.transitionId,
     ...(step.requestId === undefined ? {} : { requestId: step.requestId }),
   });
+  return _id;
 }
 
 /** The answer to a step that is recorded already, or a stop if another one is in its place. */

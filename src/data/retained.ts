@@ -10,7 +10,8 @@
 import type { ClientSession, mongo } from 'mongoose';
 import { native } from '../database';
 import { bySystem } from '../lifecycle';
-import { issueCertificate, type CertifiedDelay, type Retained } from './certificates';
+import { issueCertificate, newCertificateId, type CertifiedDelay, type Retained } from './certificates';
+import { completeCertificate } from './complete-certificate';
 import type { AccountDocument, Lapse, SealedDocument } from './documents';
 import { deleteThroughGate } from './gate';
 import { findAccount, type Store } from './store';
@@ -113,6 +114,26 @@ export async function eraseLapsed(
   judgement: LapseJudgement,
   hooks: LapseHooks = {},
 ): Promise<LapseOutcome> {
+  const outcome = await carryOut(store, account, until, judgement, hooks);
+  // Also where there is nothing: whoever carried it out may have come no further.
+  if (outcome.outcome === 'erased' || outcome.outcome === 'nothing') await completeLast(store, account);
+  return outcome;
+}
+
+/** Completes the certificate of what went last; that of the account itself is not among them. */
+async function completeLast(store: Store, account: string): Promise<void> {
+  const [, ...later] = (await findAccount(store, account))?.certificateIds ?? [];
+  const last = later.at(-1);
+  if (last !== undefined) await completeCertificate(store, last);
+}
+
+async function carryOut(
+  store: Store,
+  account: string,
+  until: Date,
+  judgement: LapseJudgement,
+  hooks: LapseHooks,
+): Promise<LapseOutcome> {
   const begun = await begin(store, account, until, judgement);
   if ('outcome' in begun) return begun;
   const found = countOf(begun);
@@ -191,7 +212,7 @@ async function conclude(store: Store, account: string, until: Date): Promise<Lap
     }
     const at = await store.databaseTime();
     const retained = await retainedOf(store, account, session);
-    const certificate = await certify(store, session, tombstone, lapse, retained, at);
+    const certificate = newCertificateId();
     const last = retained.at(-1);
     await native(store.accounts).updateOne(
       { _id: account },
@@ -206,9 +227,20 @@ async function conclude(store: Store, account: string, until: Date): Promise<Lap
       { session },
     );
     const details = { until: until.toISOString(), sets: lapse.found, certificate };
-    await store.audit.append(session, { at, actor: bySystem, action: 'retained.erased', account, details });
+    const entry = { at, actor: bySystem, action: 'retained.erased', account, details };
+    const { _id } = await store.audit.append(session, entry);
+    await certify(store, session, tombstone, lapse, { id: certificate, entry: _id, retained, at });
     return { outcome: 'erased', records, certificate };
   });
+}
+
+interface Certifying {
+  /** Of the certificate. */
+  readonly id: string;
+  /** The id of the audit entry. */
+  readonly entry: string;
+  readonly retained: readonly Retained[];
+  readonly at: Date;
 }
 
 async function certify(
@@ -216,16 +248,16 @@ async function certify(
   session: ClientSession,
   { _id: account, certificateIds }: AccountDocument,
   { until, clocks, found }: Lapse,
-  retained: readonly Retained[],
-  at: Date,
-): Promise<string> {
+  { id, entry, retained, at }: Certifying,
+): Promise<void> {
   const [first] = certificateIds ?? [];
-  return issueCertificate(store, session, {
+  await issueCertificate(store, session, {
+    id,
+    entry,
     kind: 'retained-erasure',
     account,
     issuedAt: at,
     content: {
-      version: 1,
       region: store.region,
       ...(first === undefined ? {} : { follows: first }),
       erasedAt: at.toISOString(),

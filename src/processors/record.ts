@@ -4,6 +4,7 @@
  */
 import type { ClientSession } from 'mongoose';
 import {
+  addAddendum,
   requestStatuses,
   type ProcessorDocument,
   type ProcessorReceipt,
@@ -53,10 +54,14 @@ export function recordAnswer(store: Store, processor: ProcessorDocument, id: str
       { session },
     );
     if (!isLast) return true;
-    await append(store, session, request, answer.at, 'processor-receipt', {
-      ...described(request, processor),
-      ...receipt,
-      ...(processor.certificate === undefined ? {} : { signedWith: processor.certificate }),
+    await addAddendum(store, session, request.certificate, {
+      at: answer.at,
+      kind: 'processor-receipt',
+      content: {
+        ...described(request, processor),
+        ...receipt,
+        ...(processor.certificate === undefined ? {} : { signedWith: processor.certificate }),
+      },
     });
     await store.audit.append(session, {
       at: answer.at,
@@ -128,11 +133,10 @@ export function recordAbandonment(store: Store, id: string, at: Date): Promise<P
       { $set: { status: 'failed', endedAt: at }, $unset: { account: '' } },
       { session },
     );
-    await append(store, session, request, at, 'processor-failure', {
-      ...described(request, processor),
+    await addAddendum(store, session, request.certificate, {
       at,
-      status: 'failed',
-      attempts: request.attempts,
+      kind: 'processor-failure',
+      content: { ...described(request, processor), at, status: 'failed', attempts: request.attempts },
     });
     await auditStep(store, session, request, 'processor.failed', at);
     return request;
@@ -178,22 +182,6 @@ function described(request: ProcessorRequestDocument, { name, domain }: Processo
     ...(domain === undefined ? {} : { domain }),
     requestedAt: request.at,
   };
-}
-
-async function append(
-  store: Store,
-  session: ClientSession,
-  { certificate }: ProcessorRequestDocument,
-  at: Date,
-  kind: string,
-  content: Readonly<Record<string, unknown>>,
-): Promise<void> {
-  const { matchedCount } = await native(store.certificates).updateOne(
-    { _id: certificate },
-    { $push: { addenda: { at, kind, content } } },
-    { session },
-  );
-  if (matchedCount === 0) throw new Error('a request to a processor names a certificate that is not there');
 }
 
 async function auditStep(

@@ -53,6 +53,10 @@ export interface Vault {
    * the id of its tombstone too, `~` and the pseudonym: that works for every key of an account.
    */
   pseudonymOf(account: string): string;
+  /** For how long a backup of the key store may be kept, in milliseconds: a destroyed key may be in one until then. */
+  readonly backupRetention: number;
+  /** Whether keys lie on a server of their own: otherwise the data's own backups hold them as well. */
+  readonly apart: boolean;
   signer(): Promise<Signer>;
   /** Every public key there ever was to check signatures by, the newest first. */
   publicKeys(): Promise<readonly PublicKey[]>;
@@ -65,12 +69,17 @@ export interface VaultOptions {
   readonly master: KeyProvider;
   /** Master keys that keys may still be wrapped under, while they are being re-wrapped. */
   readonly previous?: readonly KeyProvider[];
+  /** For how long a backup of the key store may be kept, in milliseconds. @default 30 days */
+  readonly backupRetention?: number;
+  /** Whether keys lie on a server of their own. @default false: certificates then claim nothing of backups */
+  readonly apart?: boolean;
   /** How long an unwrapped key is used before it is looked up again, in milliseconds. @default 30000 */
   readonly cacheFor?: number;
 }
 
 const keyLength = 32;
 const standardCacheTime = 30_000;
+const standardBackupRetention = 30 * 24 * 60 * 60 * 1000;
 /** The id of a tombstone. No account's id begins so. */
 const tombstone = /^~([A-Za-z0-9_-]{43})$/;
 /** Unwrapped keys kept in memory, at most. */
@@ -87,7 +96,7 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
   const pseudonyms = await keys.make('system/pseudonyms');
   const signing = await keys.make('system/signing');
   const pseudonymKey = pseudonyms.index;
-  const { region, keyStore, master } = options;
+  const { region, keyStore, master, backupRetention = standardBackupRetention, apart = false } = options;
   const pseudonymOf = (account: string) =>
     tombstone.exec(account)?.[1] ??
     createHmac('sha256', pseudonymKey).update(`${region}/${account}`).digest('base64url');
@@ -97,6 +106,8 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
     region,
     keyStore,
     master,
+    backupRetention,
+    apart,
     pseudonymOf,
     makeKey: async (account) => (await keys.make(idOf(account))).cipher,
     cipherOf: async (account) => (await keys.of(idOf(account))).cipher,

@@ -16,6 +16,7 @@ import { personRoutes } from './persons';
 import { invoiceRoutes } from './invoices';
 import { policyRoutes } from './policy';
 import { processorRoutes } from './processors';
+import { publicKeyRoutes } from './public-keys';
 import { recordRoutes } from './records';
 import { retainedRoutes } from './retained';
 import { settingsRoutes } from './settings';
@@ -37,6 +38,7 @@ export function allRoutes(workshop: Workshop): Route[] {
     ...recordRoutes(workshop),
     ...retainedRoutes(workshop),
     ...certificateRoutes(workshop),
+    ...publicKeyRoutes(workshop),
     ...personRoutes(workshop),
     ...exportRoutes(workshop),
     ...usageRoutes(workshop),
