@@ -14,6 +14,7 @@ WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
+COPY --from=build /app/tools ./tools
 # By number, so that Kubernetes can see that it is not root. It is the image's own user "node".
 USER 1000:1000
 EXPOSE 3000

@@ -314,7 +314,6 @@ describe('what the law lets go', () => {
     expect(await store.certificates.findById(certificate).lean().exec()).toMatchObject({
       kind: 'retained-erasure',
       content: {
-        version: 1,
         erasedAt: first.toISOString(),
         sets: [
           { dataset: 'invoices', found: 251, erased: 251, left: 0, rule: 'R10', law, keptUntil: first.toISOString() },

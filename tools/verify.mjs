@@ -161,6 +161,9 @@ export function describe({ certificate, kid, addenda, statement }) {
   return lines;
 }
 
+/** What is refused may say anything: no control characters reach a terminal. */
+const printable = (line) => line.replace(/\p{Cc}/gu, '?');
+
 /** Checks what two files hold. @returns what to say, the exit code, and of a refusal the reason */
 export async function check(certificate, keys) {
   try {
@@ -169,23 +172,22 @@ export async function check(certificate, keys) {
     const trusted = [parsed.keys ?? parsed].flat().filter(isKey);
     if (trusted.length === 0) return { code: 2, lines: ['there is no Ed25519 key among the keys given'] };
     const verified = await verifyCertificate(jsonOf(utf8(certificate), 'the certificate'), trusted);
-    return { code: 0, lines: describe(verified), verified };
+    return { code: 0, lines: describe(verified).map(printable), verified };
   } catch ({ reason, message }) {
     if (reason === undefined) return { code: 2, lines: [`cannot be checked: ${message}`] };
-    return { code: 1, lines: [`REFUSED (${reason}): ${message}`], reason };
+    return { code: 1, lines: [printable(`REFUSED (${reason}): ${message}`)], reason };
   }
 }
 
 const [, program, file, option, keys] = globalThis.process?.argv ?? [];
-const { readFileSync, realpathSync } = program === undefined ? {} : await import('node:fs');
-if (program !== undefined && import.meta.url === (await import('node:url')).pathToFileURL(realpathSync(program)).href) {
+const { existsSync, readFileSync, realpathSync } = program === undefined ? {} : await import('node:fs');
+if (existsSync?.(program) && import.meta.url === (await import('node:url')).pathToFileURL(realpathSync(program)).href) {
   let result = { code: 2, lines: ['usage: node verify.mjs CERT.json --key KEYS.json'] };
   try {
     if (option === '--key') result = await check(readFileSync(file, 'utf8'), readFileSync(keys, 'utf8'));
   } catch ({ message }) {
     result.lines = [message];
   }
-  // What is refused may say anything: no control characters reach the terminal.
-  (result.code === 0 ? console.log : console.error)(result.lines.join('\n').replace(/[^\P{Cc}\n]/gu, '?'));
+  (result.code === 0 ? console.log : console.error)(result.lines.join('\n'));
   process.exitCode = result.code;
 }
