@@ -52,11 +52,12 @@ async function open(jws, type, keys, what, others = []) {
   demand(ver === 1, 'version', `${what} is of version ${ver}, and this program knows version 1`);
   const key = keys.find((candidate) => candidate.kid === kid);
   demand(key !== undefined, 'unknown-key', `${what} names the key ${kid}, which is not among those given`);
+  const content = bytesOf(jws.payload, what);
   const signed = `${jws.protected}.${jws.payload}`;
   const genuine = await signs(key, bytesOf(jws.signature, `the signature of ${what}`), utf8(signed));
   demand(genuine, 'signature', `${what} was altered, or not signed with the key ${kid}`);
   const sha256 = toUrl(base64(await digest(`${signed}.${jws.signature}`)));
-  return { says: jsonOf(bytesOf(jws.payload, what), what), kid, sha256 };
+  return { says: jsonOf(content, what), kid, sha256 };
 }
 
 /**
@@ -65,7 +66,7 @@ async function open(jws, type, keys, what, others = []) {
  * @param keys JSON Web Keys that are trusted
  * @throws {Error} the first thing that does not hold; its `reason` is stable
  */
-export async function verifyCertificate(document, keys) {
+async function verifyCertificate(document, keys) {
   const top = await open(document, 'ablauf-certificate', keys, 'the certificate', ['addenda', 'statement']);
   const { says: certificate, sha256, kid } = top;
   demand(Array.isArray(document.addenda), 'malformed', 'the list of addenda is missing');
@@ -83,19 +84,20 @@ export async function verifyCertificate(document, keys) {
   }
   const { says: statement } = await open(document.statement, 'ablauf-statement', keys, 'the statement');
   demand(belongs(statement), 'statement-of-another', 'the statement was made for another certificate');
-  const complete = statement.addenda === addenda.length && statement.lastSha256 === last;
-  demand(complete, 'addenda-missing', `the statement counts ${statement.addenda} addenda; here are ${addenda.length}`);
+  const all = statement.addenda === addenda.length && statement.lastSha256 === last;
+  demand(all, 'addenda-missing', `the statement counts ${statement.addenda} addenda; here are ${addenda.length}`);
   if (certificate.log !== undefined) await checkLog(certificate, keys);
   return { certificate, kid, addenda, statement };
 }
 
 /** That the log of the checkpoint holds the erasure's entry (RFC 9162, 2.1.3.2), and that the entry says the same. */
-async function checkLog({ log, id, subject, region }, keys) {
+async function checkLog({ log, id, kind, subject, region }, keys) {
   const { origin, size, root } = await openCheckpoint(log.checkpoint, keys);
-  demand(origin.endsWith(`/${region}`), 'log-origin', `the checkpoint is of ${origin}, and the erasure in ${region}`);
+  demand(origin === `ablauf/${region}/audit`, 'log-origin', `the checkpoint is of ${origin}, the erasure of ${region}`);
   demand(size === log.size, 'inclusion', `the proof is for ${log.size} entries, the checkpoint for ${size}`);
   const entry = jsonOf(utf8(log.leaf), 'the log entry');
-  const same = entry.subject === subject && entry.region === region && entry.details?.certificate === id;
+  const acts = { 'account.erased': 'erasure', 'retained.erased': 'retained-erasure' };
+  const same = acts[entry.action] === kind && entry.subject === subject && entry.details?.certificate === id;
   demand(same, 'log-entry', 'the log entry is about something else');
   let [node, end] = [log.index, log.size - 1];
   let hash = await digest(Uint8Array.of(0), log.leaf);
@@ -128,7 +130,7 @@ async function openCheckpoint(note, keys) {
 }
 
 /** What is certified, in plain words, line by line. @param verified what {@link verifyCertificate} returned */
-export function describe({ certificate, kid, addenda, statement }) {
+function describe({ certificate, kid, addenda, statement }) {
   const { account, search, key, log, late, ...its } = certificate;
   const lines = [`Certificate ${its.id} holds. It was signed ${its.signedAt} with the key ${kid}.`];
   const say = (value, text) => value !== undefined && lines.push(text(value));
@@ -137,7 +139,7 @@ export function describe({ certificate, kid, addenda, statement }) {
     for (const item of items ?? []) lines.push(`  - ${text(item)}`);
   };
   const with_ = (word, value) => (value === undefined ? '' : `, ${word} ${value}`);
-  say(its.subject, (subject) => `An account of ${its.region}, named by its pseudonym alone: ${subject}`);
+  lines.push(`An account of ${its.region}, named by its pseudonym alone: ${its.subject}`);
   say(account, (a) => `Opened ${a.openedAt}${with_('suspended', a.suspendedAt)}, closed ${a.closedAt} (${a.closure}).`);
   say(account, (a) => `Due for erasure ${a.dueAt}, erased ${a.erasedAt}, by the plan ${its.planHash}.`);
   say(its.clocks, () => `Kept by law after the erasure of ${its.follows}, and erased ${its.erasedAt}.`);
@@ -169,7 +171,10 @@ export async function check(certificate, keys) {
   try {
     const parsed = JSON.parse(keys);
     const isKey = ({ kty, crv, x }) => kty === 'OKP' && crv === 'Ed25519' && spelling.test(x);
-    const trusted = [parsed.keys ?? parsed].flat().filter(isKey);
+    // A key is known by its thumbprint (RFC 7638), whatever name it bears in the file.
+    const thumbprint = async (x) => toUrl(base64(await digest(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`)));
+    const named = async ({ x }) => ({ x, kid: await thumbprint(x) });
+    const trusted = await Promise.all([parsed.keys ?? parsed].flat().filter(isKey).map(named));
     if (trusted.length === 0) return { code: 2, lines: ['there is no Ed25519 key among the keys given'] };
     const verified = await verifyCertificate(jsonOf(utf8(certificate), 'the certificate'), trusted);
     return { code: 0, lines: describe(verified).map(printable), verified };

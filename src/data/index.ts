@@ -46,7 +46,7 @@ export { erasurePlan } from './erasure-plan';
 export { sealSet, statutoryEnd, type Sealing } from './seal';
 export { certificateIdPattern, findCertificate, issueCertificate, type ErasureCertificate } from './certificates';
 export { addAddendum } from './addenda';
-export { completeCertificate, signedCertificate, type SignedCertificate } from './complete-certificate';
+export { completeCertificate, signedCertificate } from './complete-certificate';
 export { eraseLapsed, nextLapse, retainedOf, type LapseOutcome } from './retained';
 export { readSealed, type SealedRecord } from './read-sealed';
 export { accountIdPattern, isDeeperThan, maxDepth, splitItems, UnreadableBodyError } from './litellm';
