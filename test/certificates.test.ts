@@ -1,5 +1,7 @@
 /** Certificates of erasure (R22): what they say, who can read them, and that they do not say whom they are about. */
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { InclusionProof } from '../src/audit';
 import {
   addAddendum,
   certificateIdPattern,
@@ -9,6 +11,7 @@ import {
   type Store,
 } from '../src/data';
 import { native } from '../src/database';
+import { bySystem } from '../src/lifecycle';
 import { startApi, type Api } from './helpers/api';
 import { certificateIn, handedIn, saysOf, verify } from './helpers/certificates';
 import { dropTestStore, openTestStore, randomAccountId } from './helpers/system';
@@ -59,11 +62,15 @@ const content: ErasureCertificate = {
   processors: [{ processor: 'a-processor', request: 'a-request' }],
 };
 
+/** Issues a certificate with its audit entry, as an erasure does. */
 function issue(account: string, on: Store = store): Promise<string> {
   const issuedAt = new Date(erasedAt);
-  return on.transaction((session) =>
-    issueCertificate(on, session, { kind: 'erasure', account, issuedAt, entry: 'an-entry', content }),
-  );
+  const id = `cert_${randomBytes(32).toString('base64url')}`;
+  return on.transaction(async (session) => {
+    const act = { at: issuedAt, actor: bySystem, action: 'account.erased', account, details: { certificate: id } };
+    const { _id: entry } = await on.audit.append(session, act);
+    return issueCertificate(on, session, { id, kind: 'erasure', account, issuedAt, entry, content });
+  });
 }
 
 async function stored(id: string, on: Store = store) {
@@ -147,24 +154,34 @@ describe('completing', () => {
     expect((await stored(id)).jws).toBeDefined();
   });
 
-  test('waits for the log to take the entry in, and repeats its proof', async () => {
+  test('R20, R22: repeats how the log proves the entry', async () => {
     const id = await issue(randomAccountId());
-    const proof = { leaf: '{}', index: 0, size: 1, hashes: [], checkpoint: 'a note' };
-    const asked: string[] = [];
-    const logging: Store = {
-      ...store,
-      audit: {
-        ...store.audit,
-        proofOf: async (entry) => (asked.push(entry) > 2 ? proof : undefined),
-      },
-    };
-    await expect(completeCertificate(logging, id, { keyDestroyedAt }, 0)).rejects.toMatchObject({
+    await completeCertificate(store, id, { keyDestroyedAt });
+    const { jws = '', entry = '' } = await stored(id);
+    const { log } = saysOf({ payload: jws.split('.')[1] ?? '' }) as { log: InclusionProof };
+    const { position, subject } = (await store.audit.entries.findById(entry).lean().exec()) ?? {};
+    expect(log.index).toBe(position);
+    expect(log.size).toBeGreaterThan(log.index);
+    expect(JSON.parse(log.leaf)).toMatchObject({
+      id: entry,
+      action: 'account.erased',
+      subject,
+      details: { certificate: id },
+    });
+    expect(log.checkpoint).toMatch(/^ablauf\/eu-central-1\/audit\n\d+\n/);
+  });
+
+  test('R20, R22: without the entry nothing is signed', async () => {
+    const id = await store.transaction((session) =>
+      issueCertificate(store, session, {
+        ...{ kind: 'erasure', account: 'a', issuedAt: new Date(), content },
+        entry: 'one that is not there',
+      }),
+    );
+    await expect(completeCertificate(store, id, { keyDestroyedAt })).rejects.toMatchObject({
       name: 'CertificatePendingError',
     });
     expect((await stored(id)).jws).toBeUndefined();
-    await completeCertificate(logging, id, { keyDestroyedAt });
-    expect(asked).toEqual(['an-entry', 'an-entry', 'an-entry']);
-    expect(saysOf({ payload: (await stored(id)).jws?.split('.')[1] ?? '' })['log']).toEqual(proof);
   });
 
   test('of what there is not is refused', async () => {
