@@ -3,6 +3,6 @@ export * from './errors';
 export { isSealedText, sealedOverhead, type Cipher, type Place } from './cipher';
 export { openKeyStore, type KeyDocument, type KeyStore, type KeyStoreOptions, type WrappedKey } from './key-store';
 export { leastMasterKeyLength, localKeyProvider, type KeyProvider } from './master-key';
-export { contentOfJws, signJws } from './jws';
+export { signJws } from './jws';
 export type { PublicKey, Signer } from './signer';
 export { contextOf, openVault, type SystemKey, type Vault, type VaultOptions } from './vault';

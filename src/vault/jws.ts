@@ -14,11 +14,6 @@ export function signJws(signer: Signer, type: string, version: number, content: 
   return `${signed}.${signer.sign(Buffer.from(signed)).toString('base64url')}`;
 }
 
-/** What a JWS says. Does not check its signature: for what this process signed, or reads from its own database. */
-export function contentOfJws(jws: string): unknown {
-  return JSON.parse(Buffer.from(jws.split('.')[1] ?? '', 'base64url').toString());
-}
-
 function encoded(value: object): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url');
 }
