@@ -1,8 +1,10 @@
 /** R21: what is known of a customer is stored encrypted, is found and shown to those who may see it, and dies with its key. */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { AccountDocument } from '../src/data';
+import { registerKeys } from '../src/access';
+import type { AccountDocument, ProcessorDocument } from '../src/data';
 import { native } from '../src/database';
+import { secretOf } from '../src/processors/secret';
 import { workflowIdOf } from '../src/temporal';
 import { startApi, type Api } from './helpers/api';
 import { eventually } from './helpers/eventually';
@@ -17,7 +19,7 @@ afterAll(() => api.stop());
 
 /** A text that is nowhere else in the world. */
 function canary(): string {
-  return `Canary ${randomBytes(9).toString('hex')}`;
+  return `Canary-${randomBytes(9).toString('hex')}`;
 }
 
 /** The collections of the database that hold a text anywhere. */
@@ -200,5 +202,126 @@ describe('a note', () => {
     expect(body['items']).toMatchObject([{ action: 'account.created' }, { details: { reason: 'other' } }]);
     expect(text).not.toContain(note);
     expect(text).not.toContain('sealed:');
+  });
+});
+
+describe('an API key', () => {
+  const listed = async () =>
+    (await api.ask('GET', '/v1/api-keys?limit=1000')).body['items'] as { id: string; name?: string }[];
+
+  test("R21: has its name encrypted, a customer's under the account's key and any other under the staff's", async () => {
+    const { id: account } = await create();
+    const names = { staff: canary(), customer: canary() };
+    const staff = await api.ask('POST', '/v1/api-keys', { body: { role: 'operator', name: names.staff } });
+    const body = { role: 'customer', account, name: names.customer };
+    const own = await api.ask('POST', '/v1/api-keys', { body });
+    expect([staff.body['name'], own.body['name']]).toEqual([names.staff, names.customer]);
+    for (const name of Object.values(names)) expect(await collectionsWith(name)).toEqual([]);
+    const before = await listed();
+    expect(before.find(({ id }) => id === staff.body['id'])).toMatchObject({ name: names.staff });
+    expect(before.find(({ id }) => id === own.body['id'])).toMatchObject({ name: names.customer });
+
+    await api.system.store.vault.destroyKey(account);
+    const after = await listed();
+    expect(after.find(({ id }) => id === staff.body['id'])).toMatchObject({ name: names.staff });
+    expect(after.find(({ id }) => id === own.body['id'])).not.toHaveProperty('name');
+  });
+
+  test('R21: whose name was taken from another is listed without it', async () => {
+    const made = await Promise.all(
+      ['operator', 'auditor'].map((role) => api.ask('POST', '/v1/api-keys', { body: { role, name: canary() } })),
+    );
+    const [first = '', second = ''] = made.map(({ body }) => String(body['id']));
+    const keys = native(registerKeys(api.system.store.connection));
+    const name = (await keys.findOne({ _id: first }))?.name;
+    if (name === undefined) throw new Error('there is no name');
+    await keys.updateOne({ _id: second }, { $set: { name } });
+    const after = await listed();
+    expect(after.find(({ id }) => id === first)).toHaveProperty('name');
+    expect(after.find(({ id }) => id === second)).not.toHaveProperty('name');
+    expect(api.logged.join('\n')).toContain('UnreadableValueError: a value of apiKeys.name was altered');
+  });
+
+  test('R21: is kept for a repeat without its secret, and is stored nowhere', async () => {
+    const headers = { 'idempotency-key': canary() };
+    const ask = () => api.ask('POST', '/v1/api-keys', { headers, body: { role: 'operator', name: 'edge' } });
+    const [first, again] = [await ask(), await ask()];
+    const { key, ...shown } = first.body;
+    expect([first.status, again.status, again.body]).toEqual([201, 201, shown]);
+    expect(await collectionsWith(String(key))).toEqual([]);
+    expect(await collectionsWith(String(key).slice(7))).toEqual([]);
+  });
+});
+
+describe('an answer that is kept for a repeat', () => {
+  test('R21: is encrypted, comes again word for word, and is gone with the key', async () => {
+    const id = randomAccountId();
+    const name = canary();
+    const headers = { 'idempotency-key': canary() };
+    const body = { id, name, email: `${randomAccountId()}@example.org`, plan: 'standard' };
+    const ask = () => api.ask('POST', '/v1/accounts', { headers, body });
+    const [first, again] = [await ask(), await ask()];
+    expect([first.status, again.status, again.text]).toEqual([201, 201, first.text]);
+    expect(again.headers.get('idempotency-replayed')).toBe('true');
+    expect(await collectionsWith(name)).toEqual([]);
+    expect(await collectionsWith(headers['idempotency-key'])).toEqual([]);
+    const changed = await api.ask('POST', '/v1/accounts', { headers, body: { ...body, name: 'Another' } });
+    expect([changed.status, changed.body['code']]).toEqual([409, 'conflict']);
+
+    await api.system.store.vault.destroyKey(id);
+    const late = await ask();
+    expect([late.status, late.body['code']]).toEqual([410, 'account-erased']);
+    expect(late.text).not.toContain(name);
+  });
+
+  test('R21: is kept under the key of the deployment where there is no account, and does not open elsewhere', async () => {
+    const ask = (key: string) =>
+      api.ask('POST', '/v1/api-keys', { headers: { 'idempotency-key': key }, body: { role: 'operator' } });
+    const [one, other] = [canary(), canary()];
+    const [first, second] = [await ask(one), await ask(other)];
+    expect(await ask(one)).toMatchObject({ status: 201, body: { id: first.body['id'] } });
+    const answers = api.system.store.connection.collection('idempotencyKeys');
+    const mine = async (id: unknown) => {
+      const kept = await answers.find({ under: 'deployment' }).toArray();
+      const cipher = await api.system.store.vault.systemCipher('secrets');
+      const found = kept.find((answer) => {
+        const place = { collection: 'idempotencyKeys', field: 'body', id: String(answer._id) };
+        return String(cipher.open((answer as unknown as { body: Uint8Array }).body, place)).includes(String(id));
+      });
+      if (found === undefined) throw new Error('no answer is kept');
+      return found as unknown as { _id: never; body: unknown };
+    };
+    const { body } = await mine(first.body['id']);
+    await answers.updateOne({ _id: (await mine(second.body['id']))._id }, { $set: { body } });
+    const moved = await ask(other);
+    expect([moved.status, moved.body['code']]).toEqual([500, 'internal']);
+    expect(moved.text).not.toContain(String(first.body['id']));
+  });
+});
+
+describe("a processor's secret", () => {
+  test('R21: is encrypted, is shown to nobody again, and does not sign for another', async () => {
+    const { store } = api.system;
+    const register = async (name: string) => {
+      const body = { name, kind: 'webhook', url: 'https://mail.example.com/erase' };
+      const made = await api.ask('POST', '/v1/processors', { body });
+      expect(made.status).toBe(201);
+      return { id: String(made.body['id']), secret: String(made.body['secret']) };
+    };
+    const [mail, logs] = [await register(canary()), await register(canary())];
+    expect(await collectionsWith(mail.secret)).toEqual([]);
+    expect(await collectionsWith(mail.secret.slice('whsec_'.length))).toEqual([]);
+    const read = async (id: string) => {
+      const found = await native(store.processors).findOne({ _id: id });
+      if (found === null) throw new Error('there is no processor');
+      return found as ProcessorDocument;
+    };
+    expect(await secretOf(store, await read(mail.id))).toBe(mail.secret);
+    const { secret } = await read(mail.id);
+    if (secret === undefined) throw new Error('there is no secret');
+    await native(store.processors).updateOne({ _id: logs.id }, { $set: { secret } });
+    const opening = secretOf(store, await read(logs.id));
+    await expect(opening).rejects.toMatchObject({ name: 'UnreadableValueError' });
+    await expect(opening).rejects.toThrow(/^a value of processors\.secret was altered/);
   });
 });

@@ -2,9 +2,9 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { randomBytes } from 'node:crypto';
 import { createActivities, type Activities } from '../src/activities';
-import { processorRequestsOf, type ProcessorDocument } from '../src/data';
+import { processorRequestsOf, type Opened, type ProcessorDocument } from '../src/data';
 import { native } from '../src/database';
-import { receiveCallback } from '../src/processors';
+import { protectProcessor, receiveCallback } from '../src/processors';
 import { eventually } from './helpers/eventually';
 import {
   domain,
@@ -66,12 +66,12 @@ afterEach(async () => {
   await native(system.store.processors).updateMany({}, { $set: { removedAt: new Date() } });
 });
 
-async function register(kind: ProcessorDocument['kind']): Promise<ProcessorDocument> {
+async function register(kind: ProcessorDocument['kind']): Promise<Opened<ProcessorDocument>> {
   const own =
     kind === 'webhook'
       ? { url: target.url, secret: `whsec_${randomBytes(32).toString('base64')}` }
       : { url: processor.url, domain, certificate: identity.certificate };
-  const document: ProcessorDocument = {
+  const document: Opened<ProcessorDocument> = {
     _id: `proc_${randomBytes(12).toString('hex')}`,
     name: kind,
     kind,
@@ -79,7 +79,7 @@ async function register(kind: ProcessorDocument['kind']): Promise<ProcessorDocum
     createdAt: new Date(),
     createdBy: 'tests',
   };
-  await native(system.store.processors).insertOne(document);
+  await native(system.store.processors).insertOne(await protectProcessor(system.store, document));
   return document;
 }
 

@@ -1,11 +1,13 @@
 /** API keys as they are stored: never the key itself. */
 import { Schema, type Connection, type Model } from 'mongoose';
+import type { Sealed } from '../data';
 import type { Role } from '../lifecycle';
 
 /** A key. */
 export interface ApiKeyDocument {
   readonly _id: string;
-  readonly name?: string;
+  /** A customer's under the account's key, any other under the staff's. */
+  readonly name?: Sealed<string>;
   readonly role: Role;
   /** The account of a customer's key. */
   readonly account?: string;
@@ -20,7 +22,7 @@ export interface ApiKeyDocument {
 const schema = new Schema<ApiKeyDocument>(
   {
     _id: { type: String, required: true },
-    name: String,
+    name: Schema.Types.Mixed,
     role: { type: String, required: true },
     account: String,
     hash: { type: String, required: true },

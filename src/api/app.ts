@@ -23,7 +23,8 @@ export function routesOf(dependencies: ApiDependencies): Route[] {
 /** Creates the API. */
 export function createApp(dependencies: ApiDependencies): Express {
   const workshop = workshopOf(dependencies);
-  const idempotency = registerIdempotency(workshop.store.connection);
+  const { connection, vault } = workshop.store;
+  const idempotency = { model: registerIdempotency(connection), vault };
   const routes = allRoutes(workshop);
   const app = express();
   app.disable('x-powered-by');

@@ -5,10 +5,14 @@
  * 2. A finished request is answered again, word for word, but for secrets.
  * 3. An unfinished one runs again under the same update id, draft and account id, which is safe: the account's
  *    workflow knows the message, and what is written here is written together with its answer.
+ * 4. Answers are kept encrypted (R21), under the key of the account they concern, and then they are gone with it; under the
+ *    deployment's where there is none.
  */
 import { hash, randomUUID } from 'node:crypto';
 import { mongo, Schema, type ClientSession, type Connection, type Model } from 'mongoose';
+import { protect, reveal, type Sealed } from '../data';
 import { native } from '../database';
+import { KeyDestroyedError, KeyMissingError, type Cipher, type Vault } from '../vault';
 import { Problem } from './problems';
 
 /** An answer as it is kept. */
@@ -19,16 +23,21 @@ export interface KeptAnswer {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-interface IdempotencyDocument extends Partial<KeptAnswer> {
+interface IdempotencyDocument extends Partial<Omit<KeptAnswer, 'body'>> {
   /** SHA-256 of who asked and the key. */
   readonly _id: string;
-  /** SHA-256 of the key, method, path, query and body. With the key in it nobody guesses what was asked. */
+  /** A blind index of the key, method, path, query and body. */
   readonly fingerprint: string;
+  readonly body?: Sealed<string>;
+  /** Whose key the body is encrypted under. */
+  readonly under?: Owner;
   /** The account it concerns: the key goes with it. */
   readonly account?: string;
   readonly reserved: Reserved;
   readonly at: Date;
 }
+
+type Owner = 'account' | 'deployment';
 
 /** What a repeat must use again. */
 export interface Reserved {
@@ -62,7 +71,8 @@ const schema = new Schema<IdempotencyDocument>(
     account: String,
     reserved: { type: Schema.Types.Mixed, required: true },
     status: Number,
-    body: String,
+    body: Schema.Types.Mixed,
+    under: String,
     headers: Schema.Types.Mixed,
     at: { type: Date, required: true },
   },
@@ -78,6 +88,12 @@ const modelName = 'IdempotencyKey';
 export function registerIdempotency(connection: Connection): Model<IdempotencyDocument> {
   const known = connection.models[modelName] as Model<IdempotencyDocument> | undefined;
   return known ?? connection.model<IdempotencyDocument>(modelName, schema);
+}
+
+/** Where answers are kept, and the keys they are encrypted with. */
+export interface IdempotencyStore {
+  readonly model: Model<IdempotencyDocument>;
+  readonly vault: Vault;
 }
 
 /** What a request with a key says of itself. */
@@ -106,18 +122,21 @@ export function freshIds(newAccount: string): Reserved {
 }
 
 /** Reserves a key, or says what became of the request it was reserved for. @throws {Problem} it belongs to another request */
-export async function reserve(model: Model<IdempotencyDocument>, request: KeyedRequest): Promise<Reservation> {
+export async function reserve({ model, vault }: IdempotencyStore, request: KeyedRequest): Promise<Reservation> {
   const keys = native(model);
   const _id = hash('sha256', `${request.principal}\n${request.key}`);
-  const { key, method, path, query, body: asked } = request;
-  const fingerprint = hash('sha256', [key, method, path, canonicalJson(query), canonicalJson(asked)].join('\n'));
+  const { key, method, path, query, body: asked, account: owner } = request;
+  const secrets = await vault.systemCipher('secrets');
+  const described = [key, method, path, canonicalJson(query), canonicalJson(asked)].join('\n');
+  const fingerprint = secrets.index('idempotency', described);
   const attempt = (reserved: Reserved, repeated: boolean): Attempt => ({
     ...reserved,
     repeated,
-    async keep(answer, session) {
+    async keep({ body, ...answer }, session) {
+      const kept = body === undefined ? {} : await sealed(vault, _id, owner, body);
       const { matchedCount } = await keys.updateOne(
         { _id, fingerprint, status: { $exists: false } },
-        { $set: { ...answer } },
+        { $set: { ...answer, ...kept } },
         session === undefined ? {} : { session },
       );
       if (matchedCount === 0 && session !== undefined) throw new AnsweredError('another try was first');
@@ -143,10 +162,35 @@ export async function reserve(model: Model<IdempotencyDocument>, request: KeyedR
     if (found.fingerprint !== fingerprint) {
       throw new Problem('conflict', 'this Idempotency-Key belongs to another request');
     }
-    const { status, body, headers = {} } = found;
-    if (status !== undefined) return { answered: { status, headers, ...(body === undefined ? {} : { body }) } };
+    const { status, headers = {} } = found;
+    if (status !== undefined) return { answered: { status, headers, ...(await opened(vault, found)) } };
     return { attempt: attempt(found.reserved, true) };
   }
+}
+
+type Body = Pick<IdempotencyDocument, '_id' | 'body'>;
+const collection = 'idempotencyKeys';
+
+/** What is kept of a body, under the account's key where there is one: an account that was never made has none. */
+async function sealed(vault: Vault, _id: string, account: string | undefined, body: string) {
+  const own = account === undefined ? undefined : await vault.cipherOf(account).catch(withoutKey);
+  const under: Owner = own === undefined ? 'deployment' : 'account';
+  const { body: bytes } = protect<Body>(own ?? (await vault.systemCipher('secrets')), collection, { _id, body });
+  return { ...(bytes === undefined ? {} : { body: bytes }), under };
+}
+
+function withoutKey(error: unknown): undefined {
+  if (!(error instanceof KeyMissingError) && !(error instanceof KeyDestroyedError)) throw error;
+}
+
+/** @throws {KeyDestroyedError} the account it concerns is erased */
+async function opened(vault: Vault, found: IdempotencyDocument): Promise<Pick<KeptAnswer, 'body'>> {
+  const { _id, account, body: kept, under } = found;
+  if (kept === undefined) return {};
+  const isOwn = under === 'account' && account !== undefined;
+  const cipher: Cipher = await (isOwn ? vault.cipherOf(account) : vault.systemCipher('secrets'));
+  const { body } = reveal<Body>(cipher, collection, { _id, body: kept });
+  return body === undefined ? {} : { body };
 }
 
 /** JSON with the members of each object in one order. The body has passed a schema, so it is not deep. */

@@ -16,8 +16,8 @@ import {
   reserve,
   unkeyed,
   type Attempt,
+  type IdempotencyStore,
   type KeptAnswer,
-  type registerIdempotency,
   type Reserved,
 } from './idempotency';
 import { inTime, standardPatience } from './patience';
@@ -27,12 +27,10 @@ import type { Call, Incoming, Route } from './route';
 import { openAccount } from './standing';
 import type { Workshop } from './workshop';
 
-type IdempotencyModel = ReturnType<typeof registerIdempotency>;
-
 export type Handler = (request: Incoming, response: Reply) => Promise<void>;
 
 /** The Express handler of a declared call. */
-export function handlerOf(route: Route, workshop: Workshop, idempotency: IdempotencyModel): Handler {
+export function handlerOf(route: Route, workshop: Workshop, idempotency: IdempotencyStore): Handler {
   const isWrite = route.method !== 'get';
   const ofAccount = route.path.startsWith('/v1/accounts/:id');
 

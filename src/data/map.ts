@@ -281,11 +281,12 @@ export const dataSets: readonly DataSet[] = [
     ownerless: 'requests that concern the deployment',
     fields: {
       _id: 'id',
-      fingerprint: 'id',
+      fingerprint: 'digest',
       account: 'id',
       'reserved.*': 'id',
       status: 'fact',
       body: 'content',
+      under: 'fact',
       'headers.*': 'fact',
       at: 'fact',
     },

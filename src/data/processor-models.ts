@@ -1,5 +1,6 @@
 /** Those who are told when an account is erased, and what they were told. What each field holds is declared in `map.ts`. */
 import { Schema, type Connection } from 'mongoose';
+import type { Sealed } from './protect';
 
 /** How a processor is spoken to: over OpenDSR 2.0, or by a signed webhook. */
 export const processorKinds = ['opendsr', 'webhook'] as const;
@@ -20,7 +21,7 @@ export interface ProcessorDocument {
   /** OpenDSR: an administrator gave the certificate, or it was read where the processor publishes it, and may be read anew. */
   readonly certificateFrom?: 'given' | 'discovery';
   /** Webhook: what requests and callbacks are signed with, in the form of Standard Webhooks. */
-  readonly secret?: string;
+  readonly secret?: Sealed<string>;
   readonly createdAt: Date;
   readonly createdBy: string;
   /** It is told of no further erasure. What it was told before it still has to answer. */
@@ -90,7 +91,7 @@ const processorSchema = new Schema<ProcessorDocument>(
     domain: String,
     certificate: String,
     certificateFrom: String,
-    secret: String,
+    secret: Schema.Types.Mixed,
     createdAt: { type: Date, required: true },
     createdBy: { type: String, required: true },
     removedAt: Date,

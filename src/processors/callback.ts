@@ -4,6 +4,7 @@ import type { ProcessorDocument, ProcessorRequestDocument, Store } from '../data
 import { NotAuthenticError } from './errors';
 import { keepable, readCallback, verifySignature } from './opendsr';
 import { findProcessor, findRequest, recordAnswer } from './record';
+import { secretOf } from './secret';
 import { callbackUrlOf, type ProcessorSettings } from './settings';
 import { digestOf, readWebhookCallback, verifyCallback } from './webhook';
 
@@ -32,7 +33,7 @@ export async function receiveCallback(
   const answer =
     request.kind === 'opendsr'
       ? openDsrAnswer(processor, request, signed, settings, now)
-      : webhookAnswer(processor, id, signed);
+      : webhookAnswer(await secretOf(store, processor), id, signed);
   return recordAnswer(store, processor, id, { at: now, via: 'callback', ...answer });
 }
 
@@ -50,7 +51,7 @@ function openDsrAnswer(
   return { signature, ...readCallback(body, id, callbackUrlOf(publicUrl, id)), ...keepable(body, account) };
 }
 
-function webhookAnswer({ secret }: ProcessorDocument, id: string, { headers, body }: Signed) {
+function webhookAnswer(secret: string | undefined, id: string, { headers, body }: Signed) {
   if (secret === undefined) throw new NotAuthenticError('cannot be verified');
   const signature = verifyCallback(secret, headers, body);
   return { signature, status: readWebhookCallback(body, id), ...digestOf(body) };

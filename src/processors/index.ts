@@ -3,6 +3,7 @@ export * from './errors';
 export { receiveCallback } from './callback';
 export { findRequest, recordAbandonment, recordEscalation } from './record';
 export { prepareProcessor, PublicUrlMissingError } from './register';
+export { protectProcessor } from './secret';
 export type { ProcessorSettings } from './settings';
 export { tellProcessor, type Look } from './tell';
 export { isSecret } from './webhook';

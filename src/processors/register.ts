@@ -2,7 +2,7 @@
 import { readTarget, hostOf } from './addresses';
 import { assertSpeaksFor, readCertificates } from './certificates';
 import { discoverCertificate } from './discovery';
-import type { ProcessorDocument } from '../data';
+import type { Opened, ProcessorDocument } from '../data';
 import { TargetRefusedError } from './errors';
 import type { ProcessorSettings } from './settings';
 import { newSecret } from './webhook';
@@ -37,7 +37,7 @@ export async function prepareProcessor(
   given: NewProcessor,
   settings: ProcessorSettings,
   now: Date,
-): Promise<Pick<ProcessorDocument, 'url' | 'domain' | 'certificate' | 'certificateFrom' | 'secret'>> {
+): Promise<Pick<Opened<ProcessorDocument>, 'url' | 'domain' | 'certificate' | 'certificateFrom' | 'secret'>> {
   const url = readTarget(given.url, settings);
   if (given.kind === 'webhook') return { url: url.href, secret: given.secret ?? newSecret() };
   if (settings.publicUrl === undefined) {

@@ -14,6 +14,7 @@ import {
   recordExpectation,
   recordFailure,
 } from './record';
+import { secretOf } from './secret';
 import { callbackUrlOf, type ProcessorSettings } from './settings';
 import { digestOf, readAnswer, signedMessage } from './webhook';
 
@@ -184,10 +185,11 @@ async function authenticated(
 async function tellWebhook(telling: Telling, processor: ProcessorDocument, request: ProcessorRequestDocument) {
   const { store, settings, now } = telling;
   const { account } = request;
-  if (account === undefined || processor.secret === undefined) return;
+  const secret = await secretOf(store, processor);
+  if (account === undefined || secret === undefined) return;
   const { publicUrl } = settings;
   const { headers, body } = signedMessage(
-    processor.secret,
+    secret,
     {
       id: request._id,
       account,

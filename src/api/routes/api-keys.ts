@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { ClientSession } from 'mongoose';
 import { z } from 'zod';
+import { protect, reveal, type Opened } from '../../data';
 import { native } from '../../database';
 import { hashOf, newKey, permissions, registerKeys, type ApiKeyDocument } from '../../access';
 import { pageOf, positionIn } from '../cursors';
@@ -10,13 +11,16 @@ import { route, type Call, type Route } from '../route';
 import { keyParamsSchema, newKeySchema, noQuerySchema, pageSchema } from '../schemas';
 import { openAccount } from '../standing';
 import type { Workshop } from '../workshop';
+import { UnreadableValueError, type Cipher } from '../../vault';
 import { write } from '../writes';
 
 type NewKey = z.output<typeof newKeySchema>;
 const listName = 'api-keys';
+const collection = 'apiKeys';
 
 export function keyRoutes(workshop: Workshop): Route[] {
-  const { store, keys: keyring, clock } = workshop;
+  const { store, keys: keyring, clock, log } = workshop;
+  const { vault } = store;
   const keys = native(registerKeys(store.connection));
   return [
     route({
@@ -32,7 +36,14 @@ export function keyRoutes(workshop: Workshop): Route[] {
           .sort({ _id: 1 })
           .limit(query.limit + 1)
           .toArray();
-        return { status: 200, body: pageOf(documents, query.limit, listName, ({ _id }) => [_id], keyFor) };
+        const page = pageOf(
+          documents,
+          query.limit,
+          listName,
+          ({ _id }) => [_id],
+          (document) => document,
+        );
+        return { status: 200, body: { ...page, items: await keysFor(page.items) } };
       },
     }),
     route({
@@ -74,7 +85,7 @@ export function keyRoutes(workshop: Workshop): Route[] {
     if (expiresAt !== undefined && expiresAt <= now)
       throw invalid([{ path: 'expiresAt', detail: 'must lie in the future' }]);
     const key = newKey();
-    const document: ApiKeyDocument = {
+    const document: Opened<ApiKeyDocument> = {
       _id: `key_${randomBytes(12).toString('hex')}`,
       ...(name === undefined ? {} : { name }),
       role,
@@ -86,7 +97,8 @@ export function keyRoutes(workshop: Workshop): Route[] {
     };
     const answer = await write(workshop, call, async (session) => {
       if (account !== undefined) await assertLives(call, account, session);
-      await keys.insertOne(document, { session });
+      const cipher = account === undefined ? await vault.systemCipher('staff') : await vault.cipherOf(account);
+      await keys.insertOne(protect<ApiKeyDocument>(cipher, collection, document), { session });
       const shown = keyFor(document);
       return {
         answer: { status: 201, body: { ...shown, key }, replay: shown },
@@ -96,6 +108,32 @@ export function keyRoutes(workshop: Workshop): Route[] {
     // Somebody may have tried it before it was one.
     keyring.forget(document.hash);
     return answer;
+  }
+
+  /** A name that cannot be opened is left out: its key is known by its id. */
+  async function keysFor(documents: readonly ApiKeyDocument[]) {
+    const named = documents.filter(({ name }) => name !== undefined);
+    const own = await vault.ciphersOf([...new Set(named.flatMap(({ account = [] }) => account))]);
+    const staff = await vault.systemCipher('staff');
+    return documents.map((document) => {
+      const { name: _name, ...nameless } = document;
+      const cipher = document.account === undefined ? staff : own.get(document.account);
+      return keyFor(cipher === undefined ? nameless : revealed(cipher, document, nameless));
+    });
+  }
+
+  function revealed(
+    cipher: Cipher,
+    document: ApiKeyDocument,
+    nameless: Opened<ApiKeyDocument>,
+  ): Opened<ApiKeyDocument> {
+    try {
+      return reveal(cipher, collection, document);
+    } catch (error) {
+      if (!(error instanceof UnreadableValueError)) throw error;
+      log.error({ err: error, key: document._id }, 'the name of a key cannot be opened');
+      return nameless;
+    }
   }
 
   /** A key made while its account is being erased would outlive it: passing the gate makes the two a conflict. */
@@ -110,12 +148,12 @@ export function keyRoutes(workshop: Workshop): Route[] {
   }
 }
 
-function subjectOf({ _id, role, account, expiresAt }: ApiKeyDocument) {
+function subjectOf({ _id, role, account, expiresAt }: Pick<ApiKeyDocument, '_id' | 'role' | 'account' | 'expiresAt'>) {
   const details = { key: _id, role, ...(expiresAt === undefined ? {} : { expiresAt: expiresAt.toISOString() }) };
   return { details, ...(account === undefined ? {} : { account }) };
 }
 
-function keyFor({ _id, name, role, account, createdAt, createdBy, expiresAt, revokedAt }: ApiKeyDocument) {
+function keyFor({ _id, name, role, account, createdAt, createdBy, expiresAt, revokedAt }: Opened<ApiKeyDocument>) {
   return {
     id: _id,
     ...(name === undefined ? {} : { name }),

@@ -3,13 +3,14 @@ import { randomBytes } from 'node:crypto';
 import type { ClientSession } from 'mongoose';
 import { z } from 'zod';
 import { permissions } from '../../access';
-import { activeProcessorNames, type ProcessorDocument, type ProcessorRequestDocument } from '../../data';
+import { activeProcessorNames, type Opened, type ProcessorDocument, type ProcessorRequestDocument } from '../../data';
 import { native } from '../../database';
 import {
   CertificateRefusedError,
   findRequest,
   NotAuthenticError,
   prepareProcessor,
+  protectProcessor,
   ProcessorAnswerError,
   PublicUrlMissingError,
   receiveCallback,
@@ -150,7 +151,7 @@ export function processorRoutes(workshop: Workshop): Route[] {
     const prepared = await prepareProcessor(call.body, settings, clock()).catch((error: unknown) => {
       throw refusalOf(error);
     });
-    const document: ProcessorDocument = {
+    const document: Opened<ProcessorDocument> = {
       _id: `proc_${randomBytes(12).toString('hex')}`,
       name,
       kind,
@@ -158,6 +159,7 @@ export function processorRoutes(workshop: Workshop): Route[] {
       createdAt: clock(),
       createdBy: call.principal.actor.id,
     };
+    const stored = await protectProcessor(store, document);
     return write(workshop, call, async (session) => {
       await store.connection
         .collection<{ _id: string; passes: number }>('settings')
@@ -166,13 +168,13 @@ export function processorRoutes(workshop: Workshop): Route[] {
       if (names.includes(name)) throw new Problem('conflict', 'there is a processor of this name');
       if (names.length >= mostProcessors)
         throw new Problem('conflict', `there are ${mostProcessors} processors already`);
-      await processors.insertOne(document, { session });
-      const shown = processorFor(document);
+      await processors.insertOne(stored, { session });
+      const shown = processorFor(stored);
       const { secret } = document;
       const made = secret === undefined || secret === call.body.secret ? {} : { secret };
       return {
         answer: { status: 201, body: { ...shown, ...made }, replay: shown },
-        entry: { action: 'processor.registered', details: { ...detailsOf(document), url: document.url } },
+        entry: { action: 'processor.registered', details: { ...detailsOf(stored), url: stored.url } },
       };
     });
   }
