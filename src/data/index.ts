@@ -27,7 +27,6 @@ export { assertDeclared, compareWithMap, undeclaredPaths } from './compare';
 export {
   settingsId,
   type AccountDocument,
-  type AccountDraft,
   type CertificateDocument,
   type SettingsDocument,
 } from './documents';
