@@ -222,7 +222,8 @@ describe('carrying it out', () => {
     const before = await store.accounts.findById(account._id).lean<AccountDocument>().exec();
     if (before === null) throw new Error('it is gone');
     const at = (await store.databaseTime()).toISOString();
-    const hold = { id: randomUUID(), reason: 'r', placedAt: at, placedBy: 'me' };
+    const reason = (await store.vault.makeKey(account._id)).sealText('r', 'reason');
+    const hold = { id: randomUUID(), reason, placedAt: at, placedBy: 'me' };
     await recordStep(store, {
       ...beginningOf(before, new Date(at)),
       action: 'hold.placed',
