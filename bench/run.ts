@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { resolveTimeSkippingServer, startTestServers } from '../src/embedded';
 import { bundleWorkflows } from '../src/temporal';
 import { searchAttributeTypes } from '../src/workflows';
+import { certifying } from './certificate';
 import { command } from './command';
 import { erase } from './erase';
 import { exporting } from './export';
@@ -20,7 +21,17 @@ import { writeReport } from './report';
 import { sleeping } from './sleeping';
 import { sweeping } from './sweep';
 
-const benchmarks: readonly Benchmark[] = [reads, erase, ingesting, command, life, sleeping, sweeping, exporting];
+const benchmarks: readonly Benchmark[] = [
+  reads,
+  erase,
+  ingesting,
+  command,
+  life,
+  sleeping,
+  sweeping,
+  exporting,
+  certifying,
+];
 
 async function main(options: readonly string[]): Promise<void> {
   const names = options.filter((option) => !option.startsWith('--'));
