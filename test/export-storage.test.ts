@@ -44,7 +44,6 @@ async function addAccount(calls = 0): Promise<string> {
     {
       _id: account,
       region,
-      name: 'A',
       state: 'active',
       since: new Date(),
       lifecycle,
