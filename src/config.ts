@@ -8,8 +8,9 @@ import type { ExportLimits, S3Options } from './exports';
 import { MAX_PERIOD, parseDuration, periodFlaws, sites, type Settings, type Site } from './lifecycle';
 import { durationSchema } from './lifecycle/schemas';
 import { transitConfig, transitVariables, type TransitConfig } from './config-transit';
-import type { ProcessorSettings } from './processors';
+import { isSecret, type ProcessorSettings } from './processors';
 import { leastMasterKeyLength } from './vault';
+import { parseWitnesses, type WitnessPlace } from './witnesses';
 
 const masterKey = z.string().min(leastMasterKeyLength, `must have at least ${leastMasterKeyLength} characters`);
 const port = z.coerce.number().int().min(0).max(65535);
@@ -83,6 +84,17 @@ const schema = z.object({
     .default('PT1M')
     .describe('Shortest period anybody may set; shorter than PT1M for demos only'),
   ABLAUF_AUDIT_RETENTION: duration.default('P1095D').describe('How long audit entries are kept (R20)'),
+  ABLAUF_WITNESSES: z
+    .string()
+    .default('')
+    .describe(
+      "Who keeps the audit log's checkpoints: `file:/PATH`, `s3://BUCKET/PREFIX`, `https://…`, separated by commas",
+    ),
+  ABLAUF_WITNESS_SECRET: z
+    .string()
+    .refine(isSecret, 'must be whsec_ and 24 to 64 bytes in base64')
+    .optional()
+    .describe('What checkpoints are signed with that go to witnesses by webhook (Standard Webhooks)'),
   ABLAUF_CLOCK_TOLERANCE: duration
     .default('PT5M')
     .describe("By how much Temporal's clock and the database server's may differ for an erasure to begin"),
@@ -217,6 +229,8 @@ export interface Config {
   readonly settings: Settings;
   readonly guard: { readonly clockTolerance: number; readonly share: number; readonly minimum: number };
   readonly auditRetention: string;
+  readonly witnesses: readonly WitnessPlace[];
+  readonly witnessSecret?: string;
   readonly accountPaths: readonly (readonly string[])[];
   readonly processors: ProcessorSettings;
   readonly logLevel: string;
@@ -256,6 +270,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       "ABLAUF_VAULT_URI: names the data's own server; keys belong on another one, or say ABLAUF_VAULT_SHARED=1",
     );
   }
+  const witnesses = witnessPlaces(values.ABLAUF_WITNESSES, values.ABLAUF_WITNESS_SECRET, flaws);
   if (flaws.length > 0) throw new ConfigError(flaws);
   return {
     host: values.ABLAUF_HOST,
@@ -292,6 +307,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       minimum: values.ABLAUF_ERASURE_GUARD_MINIMUM,
     },
     auditRetention: values.ABLAUF_AUDIT_RETENTION,
+    witnesses,
+    ...(values.ABLAUF_WITNESS_SECRET === undefined ? {} : { witnessSecret: values.ABLAUF_WITNESS_SECRET }),
     accountPaths: values.ABLAUF_ACCOUNT_FIELD,
     processors: {
       allowPrivate: values.ABLAUF_ALLOW_PRIVATE_TARGETS === '1',
@@ -300,6 +317,19 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     logLevel: values.ABLAUF_LOG_LEVEL,
     exports,
   };
+}
+
+function witnessPlaces(text: string, secret: string | undefined, flaws: string[]): WitnessPlace[] {
+  try {
+    const places = parseWitnesses(text);
+    if (secret === undefined && places.some(({ kind }) => kind === 'webhook')) {
+      flaws.push('ABLAUF_WITNESS_SECRET: is missing, though a witness is told by webhook');
+    }
+    return places;
+  } catch (error) {
+    flaws.push(`ABLAUF_WITNESSES: ${error instanceof Error ? error.message : 'cannot be read'}`);
+    return [];
+  }
 }
 
 /** The servers a MongoDB URI names, in any order. */

@@ -14,6 +14,7 @@ import { openConfiguredVault } from './open-vault';
 import { createLog, runMain } from './process';
 import { connectLazily, dataConverterOf, openCourses, openJobs } from './temporal';
 import { createSecuredServer } from './transit';
+import { openWitnesses } from './witnesses';
 
 /** How long the database may be silent before a request is answered without it, in milliseconds. */
 const databasePatience = 4000;
@@ -48,6 +49,7 @@ runMain('api', async () => {
     accountPaths: config.accountPaths,
     clock: () => new Date(),
     processors: config.processors,
+    witnesses: openWitnesses(config.witnesses, { rules: config.processors }).flatMap(({ record }) => record ?? []),
     webUiOrigins: config.temporal.uiOrigins,
     log,
     health: () => checkHealth({ store, connection, namespace, taskQueue }),

@@ -11,6 +11,7 @@ import { createLog, runMain } from './process';
 import { openConfiguredStore } from './open-store';
 import { openConfiguredVault } from './open-vault';
 import { createAccountWorker, dataConverterOf, keepEnsuringSchedules, securityOptions } from './temporal';
+import { openWitnesses, startPublishing } from './witnesses';
 
 runMain('worker', async () => {
   const config = readConfig(process.env);
@@ -57,6 +58,9 @@ runMain('worker', async () => {
   });
   const running = worker.run();
   const sequencer = startSequencer(store, { log });
+  const { witnesses: places, witnessSecret: secret, processors: rules } = config;
+  const witnesses = openWitnesses(places, { rules, ...(secret === undefined ? {} : { secret }) });
+  const publishing = startPublishing(store, { witnesses, log });
   const { namespace, taskQueue } = config.temporal;
   const stopping = new AbortController();
   const scheduled = keepEnsuringSchedules(
@@ -73,6 +77,7 @@ runMain('worker', async () => {
       worker.shutdown();
       await running;
       await scheduled;
+      await publishing.stop();
       await sequencer.stop();
       await connection.close();
       await store.close();

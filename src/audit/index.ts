@@ -3,7 +3,7 @@ export type { AuditEntryDocument } from './entries';
 export { openAuditLog, type AuditEntry, type AuditLog, type NewAuditEntry } from './log';
 export { noteKeyOf, originOf } from './note';
 export { proofOf, type InclusionProof } from './proof';
-export { newestCheckpoint, sequenceBatch } from './sequence';
+export { newestCheckpoint, newestState, sequenceBatch, type LogStore } from './sequence';
 export { startSequencer } from './sequencer';
 export { sourceIn } from './source';
 export { verifyLog, type Verification, type WitnessRecord } from './verify';

@@ -185,3 +185,9 @@ export async function newestCheckpoint(store: LogStore): Promise<string> {
   const at = await store.databaseTime();
   return signCheckpoint({ origin: originOf(store.region), size: 0, root: emptyRoot, at }, await store.vault.signer());
 }
+
+/** The log's newest state; nothing where it has no entries. */
+export async function newestState({ audit, region }: LogStore) {
+  const head = await native(audit.checkpoints).findOne<CheckpointDocument>({ _id: newest });
+  return head === null ? undefined : { origin: originOf(region), size: head.size, at: head.at, note: head.note };
+}
