@@ -20,6 +20,7 @@ import { reads } from './reads';
 import { writeReport } from './report';
 import { sleeping } from './sleeping';
 import { sweeping } from './sweep';
+import { vault } from './vault';
 
 const benchmarks: readonly Benchmark[] = [
   reads,
@@ -31,6 +32,7 @@ const benchmarks: readonly Benchmark[] = [
   sweeping,
   exporting,
   certifying,
+  vault,
 ];
 
 async function main(options: readonly string[]): Promise<void> {
