@@ -14,6 +14,11 @@ import { dropTestStore, openTestStore, region, startTimeSkippingSystem, type Sys
 const day = 86_400_000;
 const hour = 3_600_000;
 
+/** What a person's records are found by. */
+async function indexOf({ store: { vault } }: Pick<System, 'store'>, account: string, user: string): Promise<string> {
+  return userIndexOf(await vault.makeKey(account), user);
+}
+
 /** Stores records of one person, so many in each category, an hour apart. */
 async function store(
   { store: opened }: Pick<System, 'store'>,
@@ -205,7 +210,7 @@ describe('DELETE /v1/accounts/:id/records?user=', () => {
     const request: PersonRequestDocument = {
       _id: id,
       account,
-      user: 'ann',
+      userIndex: await indexOf(api.system, account, 'ann'),
       requestedBy: 'a-key',
       requestId: 'r',
       at: new Date(),
@@ -294,7 +299,7 @@ describe('erasePerson', () => {
       await native(opened.personRequests).insertOne({
         _id: 'request',
         account,
-        user: 'ann',
+        userIndex: await indexOf({ store: opened }, account, 'ann'),
         requestedBy: 'k',
         requestId: 'r',
         at: new Date(),
@@ -323,7 +328,7 @@ describe('erasePerson', () => {
       expect(await recordCounts(system, account)).toEqual(everywhere(1900));
       const request = await native(opened.personRequests).findOne({ _id: 'request' });
       expect(request).toMatchObject({ status: 'erased', erased: everywhere(750) });
-      expect(request).not.toHaveProperty('user');
+      expect(request).not.toHaveProperty('userIndex');
       // A repeat after the end changes nothing, and a request that is gone is said to be.
       expect(await erasePerson(opened, { account, request: 'request' })).toBe('erased');
       expect(await erasePerson(opened, { account, request: 'another' })).toBe('gone');
@@ -348,7 +353,7 @@ describe('with time to pass', () => {
         await native(system.store.personRequests).insertOne({
           _id: id,
           account,
-          user: 'ann',
+          userIndex: await indexOf(system, account, 'ann'),
           requestedBy: 'k',
           requestId: 'r',
           at: await system.now(),

@@ -33,7 +33,7 @@ export interface CompareOptions {
 }
 
 /** Collections that are not encrypted as yet. */
-const inTheClearAsYet = new Set(['personRequests', 'settings']);
+const inTheClearAsYet = new Set(['settings']);
 
 /** Up to so many documents a collection is read whole. */
 const readWhole = 2000;

@@ -24,12 +24,7 @@ export {
 } from './profile';
 export { protect, reveal, type Opened, type Sealed } from './protect';
 export { assertDeclared, compareWithMap, undeclaredPaths } from './compare';
-export {
-  settingsId,
-  type AccountDocument,
-  type CertificateDocument,
-  type SettingsDocument,
-} from './documents';
+export { settingsId, type AccountDocument, type CertificateDocument, type SettingsDocument } from './documents';
 export { findAccount, openStore, prepareStore, type Store } from './store';
 export { deleteIn, deleteThroughGate, type Deletion } from './gate';
 export { cutoffOf, shownFrom } from './age';

@@ -234,7 +234,7 @@ export const dataSets: readonly DataSet[] = [
     fields: {
       _id: 'id',
       account: 'id',
-      user: 'personal',
+      userIndex: 'digest',
       requestedBy: 'id',
       requestId: 'id',
       at: 'fact',

@@ -6,8 +6,8 @@ import type { Category } from './map';
 export interface PersonRequestDocument {
   readonly _id: string;
   readonly account: string;
-  /** As the records name the person; gone once the request is done. */
-  readonly user?: string;
+  /** What the records of the person are found by, which is all that is known of them; gone once the request is done. */
+  readonly userIndex?: string;
   readonly requestedBy: string;
   readonly requestId: string;
   /** What happened before this instant is erased. */
@@ -25,7 +25,7 @@ export const personRequestSchema = new Schema<PersonRequestDocument>(
   {
     _id: { type: String, required: true },
     account: { type: String, required: true },
-    user: String,
+    userIndex: String,
     requestedBy: { type: String, required: true },
     requestId: { type: String, required: true },
     at: { type: Date, required: true },
@@ -37,4 +37,4 @@ export const personRequestSchema = new Schema<PersonRequestDocument>(
   { versionKey: false, minimize: false, strict: 'throw', collection: 'personRequests' },
 );
 // Whether a request runs for a person already. That no two do is seen to where they are recorded, by the account's document.
-personRequestSchema.index({ account: 1, user: 1 });
+personRequestSchema.index({ account: 1, userIndex: 1 });

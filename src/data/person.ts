@@ -16,7 +16,6 @@ import { bySystem, heldBy, isHeld } from '../lifecycle';
 import { deleteIn } from './gate';
 import { categories, type Category } from './map';
 import type { PersonRequestDocument } from './person-requests';
-import { userIndexOf } from './record-content';
 import { findAccount, type Store } from './store';
 import { withdrawExportsIn } from './withdraw';
 import { BatchPacer, countBy, windowsOf, type Bucket, type Window } from './windows';
@@ -42,8 +41,8 @@ export interface PersonHooks {
 export async function erasePerson(store: Store, asked: PersonRequest, hooks: PersonHooks = {}): Promise<PersonOutcome> {
   const request = await findRequest(store, asked);
   if (request === null) return 'gone';
-  if (request.status === 'erased' || request.user === undefined) return 'erased';
-  const person = { ...request, userIndex: userIndexOf(await store.vault.cipherOf(asked.account), request.user) };
+  if (request.status === 'erased' || request.userIndex === undefined) return 'erased';
+  const person = { ...request, userIndex: request.userIndex };
   const held: Category[] = [];
   for (const category of categories) {
     const outcome = await eraseCategory(store, person, category, hooks);
@@ -146,7 +145,7 @@ async function recordErased(store: Store, { account, request }: PersonRequest): 
   return store.transaction(async (session) => {
     const before = await native(store.personRequests).findOneAndUpdate(
       { _id: request, account, status: { $ne: 'erased' } },
-      { $set: { status: 'erased', endedAt: now }, $unset: { user: '', held: '' } },
+      { $set: { status: 'erased', endedAt: now }, $unset: { userIndex: '', held: '' } },
       { session, returnDocument: 'before' },
     );
     if (before === null) return (await findRequest(store, { account, request })) === null ? 'gone' : 'erased';

@@ -1,7 +1,7 @@
 /** A data subject's request: one person's records of one account are erased, holds apart. */
 import { may, permissions, type Principal } from '../../access';
 import { native } from '../../database';
-import type { PersonRequestDocument } from '../../data';
+import { userIndexOf, type PersonRequestDocument } from '../../data';
 import { allowedChanges } from '../../lifecycle';
 import { personSummary, personWorkflowId, personWorkflowType, recheckSignal } from '../../workflows';
 import { sending } from '../commands';
@@ -72,11 +72,11 @@ async function recordRequest(
   const requests = native(workshop.store.personRequests);
   const { attempt, principal, requestId, ifVersion } = call;
   const { id } = call.params;
-  const { user } = call.query;
+  const userIndex = userIndexOf(await workshop.store.vault.cipherOf(id), call.query.user);
   const request: PersonRequestDocument = {
     _id: attempt.updateId,
     account: id,
-    user,
+    userIndex,
     requestedBy: principal.actor.id,
     requestId,
     at: workshop.clock(),
@@ -90,7 +90,7 @@ async function recordRequest(
     const account = await openAccount(workshop, call, id, session);
     const known =
       (await requests.findOne<PersonRequestDocument>({ _id: attempt.updateId }, { session })) ??
-      (await requests.findOne<PersonRequestDocument>({ account: id, user }, { session }));
+      (await requests.findOne<PersonRequestDocument>({ account: id, userIndex }, { session }));
     Object.assign(outcome, { request: known ?? request, fresh: known === null });
     if (known !== null) return { answer: { status: 202 } };
     if (account.erasing !== undefined) {
