@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import type { SecurityContact } from './api';
 import type { ExportLimits, S3Options } from './exports';
 import { MAX_PERIOD, parseDuration, periodFlaws, sites, type Settings, type Site } from './lifecycle';
 import { durationSchema } from './lifecycle/schemas';
@@ -30,6 +31,15 @@ const origins = z
   .refine(
     (list) => list.every((origin) => URL.canParse(origin) && new URL(origin).origin === origin),
     'must be origins such as https://temporal.example.org, separated by commas',
+  );
+
+/** As RFC 9116 has them: URIs, never plain HTTP. */
+const contacts = z
+  .string()
+  .transform((text) => text.split(',').map((contact) => contact.trim()))
+  .refine(
+    (found) => found.every((contact) => /^(mailto:[^\s@]+@[^\s@]+|https:\/\/\S+|tel:\+[\d-]+)$/.test(contact)),
+    'must be addresses that begin with mailto:, https:// or tel:, separated by commas',
   );
 
 const publicUrl = z
@@ -141,6 +151,15 @@ const schema = z.object({
     .enum(['0', '1'])
     .default('0')
     .describe('`1` lets processors stand at private addresses, and on this machine without TLS'),
+  ABLAUF_SECURITY_CONTACT: contacts
+    .optional()
+    .describe(
+      'Whom to tell of vulnerabilities, `mailto:` or `https://`, separated by commas: `/.well-known/security.txt` (R30)',
+    ),
+  ABLAUF_SECURITY_POLICY: z
+    .url({ protocol: /^https$/ })
+    .optional()
+    .describe('Where it says how reports are dealt with'),
   ABLAUF_LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
     .default('info')
@@ -233,6 +252,8 @@ export interface Config {
   readonly witnessSecret?: string;
   readonly accountPaths: readonly (readonly string[])[];
   readonly processors: ProcessorSettings;
+  /** Whom to tell of vulnerabilities (R30). */
+  readonly security: SecurityContact | undefined;
   readonly logLevel: string;
   readonly exports: { readonly limits: ExportLimits; readonly s3: S3Options | undefined };
 }
@@ -314,6 +335,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       allowPrivate: values.ABLAUF_ALLOW_PRIVATE_TARGETS === '1',
       ...(values.ABLAUF_PUBLIC_URL === undefined ? {} : { publicUrl: values.ABLAUF_PUBLIC_URL }),
     },
+    security: securityContact(values),
     logLevel: values.ABLAUF_LOG_LEVEL,
     exports,
   };
@@ -330,6 +352,16 @@ function witnessPlaces(text: string, secret: string | undefined, flaws: string[]
     flaws.push(`ABLAUF_WITNESSES: ${error instanceof Error ? error.message : 'cannot be read'}`);
     return [];
   }
+}
+
+function securityContact(values: z.output<typeof schema>): SecurityContact | undefined {
+  const { ABLAUF_SECURITY_CONTACT: found, ABLAUF_SECURITY_POLICY: policy, ABLAUF_PUBLIC_URL: url } = values;
+  if (found === undefined) return undefined;
+  return {
+    contacts: found,
+    ...(policy === undefined ? {} : { policy }),
+    ...(url === undefined ? {} : { canonical: new URL('/.well-known/security.txt', url).href }),
+  };
 }
 
 /** The servers a MongoDB URI names, in any order. */

@@ -1,5 +1,6 @@
 /** The API process: answers over HTTP until it is told to stop. */
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
 import { createKeyring, registerKeys } from './access';
 import { createApp, registerIdempotency } from './api';
@@ -12,12 +13,15 @@ import { checkHealth, serveMetrics } from './operations';
 import { openConfiguredStore } from './open-store';
 import { openConfiguredVault } from './open-vault';
 import { createLog, runMain } from './process';
-import { connectLazily, dataConverterOf, openCourses, openJobs } from './temporal';
+import { connectLazily, dataConverterOf, keepAssertingNamespace, openCourses, openJobs } from './temporal';
 import { createSecuredServer } from './transit';
 import { openWitnesses } from './witnesses';
 
 /** How long the database may be silent before a request is answered without it, in milliseconds. */
 const databasePatience = 4000;
+
+/** How long Temporal may take at start to say whose its namespace is, in milliseconds. */
+const temporalPatience = 2000;
 
 runMain('api', async () => {
   const config = readConfig(process.env);
@@ -36,6 +40,10 @@ runMain('api', async () => {
   await assertDeclared(patient).finally(() => patient.connection.close());
   const connection = connectLazily(config.temporal.address, config.transit.temporal);
   const client = new Client({ connection, namespace, dataConverter: dataConverterOf(vault) });
+  const stopping = new AbortController();
+  const ours = keepAssertingNamespace(client, region, stopping.signal);
+  // Known by now, as a rule. Where Temporal is away the API starts without it, and ends should the namespace be another's.
+  await Promise.race([ours, sleep(temporalPatience, undefined, { ref: false })]);
   const app = createApp({
     store,
     courses: openCourses({ connection, client, region, taskQueue }),
@@ -46,6 +54,7 @@ runMain('api', async () => {
     guard: config.guard,
     region,
     tls: config.transit.server.kind,
+    ...(config.security === undefined ? {} : { security: config.security }),
     accountPaths: config.accountPaths,
     clock: () => new Date(),
     processors: config.processors,
@@ -69,9 +78,10 @@ runMain('api', async () => {
   log.info({ host: config.host, port: config.port, tls, region }, 'the API listens');
   return {
     log,
-    finished: once(server, 'error').then(([error]) => Promise.reject(error as Error)),
+    finished: Promise.race([once(server, 'error').then(([error]) => Promise.reject(error as Error)), never(ours)]),
     async stop() {
       release();
+      stopping.abort();
       // Requests under way are finished; connections without one are closed.
       const closed = once(server, 'close');
       server.close();
@@ -84,3 +94,9 @@ runMain('api', async () => {
     },
   };
 });
+
+/** Fails where something does, and says nothing where it does not. */
+async function never(checked: Promise<void>): Promise<never> {
+  await checked;
+  return new Promise(() => undefined);
+}

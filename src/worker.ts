@@ -10,7 +10,13 @@ import { openArchives, registerExports } from './exports';
 import { createLog, runMain } from './process';
 import { openConfiguredStore } from './open-store';
 import { openConfiguredVault } from './open-vault';
-import { createAccountWorker, dataConverterOf, keepEnsuringSchedules, securityOptions } from './temporal';
+import {
+  createAccountWorker,
+  dataConverterOf,
+  keepAssertingNamespace,
+  keepEnsuringSchedules,
+  securityOptions,
+} from './temporal';
 import { openWitnesses, startPublishing } from './witnesses';
 
 runMain('worker', async () => {
@@ -42,11 +48,16 @@ runMain('worker', async () => {
     ...securityOptions(config.transit.temporal),
   });
   const dataConverter = dataConverterOf(vault);
+  const { namespace, taskQueue } = config.temporal;
+  const client = new Client({ connection, namespace, dataConverter });
+  const stopping = new AbortController();
+  await keepAssertingNamespace(client, config.region, stopping.signal);
   const worker = await createAccountWorker({
     connection,
     dataConverter,
     namespace: config.temporal.namespace,
     taskQueue: config.temporal.taskQueue,
+    region: config.region,
     activities: createActivities({
       store,
       settings: config.settings,
@@ -61,22 +72,22 @@ runMain('worker', async () => {
   const { witnesses: places, witnessSecret: secret, processors: rules } = config;
   const witnesses = openWitnesses(places, { rules, ...(secret === undefined ? {} : { secret }) });
   const publishing = startPublishing(store, { witnesses, log });
-  const { namespace, taskQueue } = config.temporal;
-  const stopping = new AbortController();
   const scheduled = keepEnsuringSchedules(
-    { client: new Client({ connection, namespace, dataConverter }), region: config.region, taskQueue },
+    { client, region: config.region, taskQueue },
     (error) => log.warn({ err: error }, 'the schedules could not be set up yet'),
     stopping.signal,
   );
+  // Two regions that began in one namespace at the same moment both see it now.
+  const ours = scheduled.then(() => keepAssertingNamespace(client, config.region, stopping.signal));
   log.info({ taskQueue: config.temporal.taskQueue, region: config.region }, 'the worker runs');
   return {
     log,
-    finished: running,
+    finished: Promise.all([running, ours]),
     async stop() {
       stopping.abort();
       worker.shutdown();
       await running;
-      await scheduled;
+      await ours.catch(() => undefined);
       await publishing.stop();
       await sequencer.stop();
       await connection.close();

@@ -77,6 +77,7 @@ describe('roles', () => {
     );
     const open = api.routes.filter((route) => route.roles === 'public').map((route) => route.path);
     expect(open.sort()).toEqual([
+      '/.well-known/security.txt',
       '/healthz',
       '/readyz',
       '/v1/audit/:id/proof',

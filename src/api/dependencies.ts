@@ -8,6 +8,16 @@ import type { ProcessorSettings } from '../processors';
 import type { Courses, Jobs } from '../temporal';
 import type { ServerTls } from '../transit';
 
+/** Whom to tell of vulnerabilities, as RFC 9116 has it. */
+export interface SecurityContact {
+  /** URIs: `mailto:` or `https://`. */
+  readonly contacts: readonly string[];
+  /** Where it says how reports are dealt with. */
+  readonly policy?: string;
+  /** Where the file itself lies. */
+  readonly canonical?: string;
+}
+
 /** What the API needs of the world. */
 export interface ApiDependencies {
   readonly store: Store;
@@ -36,6 +46,8 @@ export interface ApiDependencies {
   readonly processors?: ProcessorSettings;
   /** Origins of Temporal Web UIs that may call the remote codec. @default none */
   readonly webUiOrigins?: readonly string[];
+  /** Whom to tell of vulnerabilities (R30). @default nobody */
+  readonly security?: SecurityContact;
   /** How long a client waits at most for an answer, in milliseconds. @default 4800 */
   readonly patience?: number;
 }

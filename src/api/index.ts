@@ -1,6 +1,6 @@
 /** The HTTP API. */
 export { createApp, routesOf } from './app';
-export type { ApiDependencies } from './dependencies';
+export type { ApiDependencies, SecurityContact } from './dependencies';
 export { registerIdempotency } from './idempotency';
 export { problemCatalogue } from './problems';
 export type { Route } from './route';

@@ -21,12 +21,12 @@ export interface Locals {
 
 export type Reply = Response<unknown, Locals>;
 
-/** An answer as text and headers. */
+/** An answer as text and headers. A body that is a text is sent as it is, under the type its headers name. */
 export function written({ status, body, version, headers = {} }: Answer): KeptAnswer {
   return {
     status,
     headers: version === undefined ? headers : { ...headers, ETag: `"${version}"` },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
   };
 }
 

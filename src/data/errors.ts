@@ -30,6 +30,11 @@ export class WrongRegionError extends Error {
   override readonly name = 'WrongRegionError';
 }
 
+/** The database belongs with another key store: nothing in it could be read with the keys at hand. */
+export class WrongKeyStoreError extends Error {
+  override readonly name = 'WrongKeyStoreError';
+}
+
 /** A hold or another state stands against erasing. Nothing was deleted after it did. */
 export class ErasureBlockedError extends Error {
   override readonly name = 'ErasureBlockedError';

@@ -44,6 +44,7 @@ export { completeCertificate, signedCertificate } from './complete-certificate';
 export { eraseLapsed, nextLapse, retainedOf, type LapseOutcome } from './retained';
 export { readSealed, type SealedRecord } from './read-sealed';
 export { accountIdPattern, isDeeperThan, maxDepth, splitItems, UnreadableBodyError } from './litellm';
+export { withoutForeign } from './foreign';
 export { ingest } from './ingest';
 export { openContentBytes, protectContent, userIndexOf } from './record-content';
 export { erasePerson, type PersonOutcome, type PersonRequest } from './person';

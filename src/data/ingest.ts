@@ -141,7 +141,7 @@ async function storeIn(
 ): Promise<IngestResult> {
   const accounts = await loadAccounts(store, session, [...new Set(events.map((event) => event.account))]);
   const keyless = await keylessOf(store.vault, accounts, ciphers);
-  const { open, refused, rejected } = admit(events, accounts, keyless);
+  const { open, refused, rejected } = admit(events, accounts, keyless, store);
   const doubtful = lookUp ? open : open.filter((admitted) => !isSurelyKept(admitted));
   const known = await takenBefore(
     store,
@@ -161,10 +161,13 @@ async function storeIn(
   return { accepted: fresh.length, duplicates: open.length - fresh.length - discarded, discarded, rejected };
 }
 
-type AccountView = Pick<AccountDocument, '_id' | 'state' | 'inactive' | 'erasing' | 'lifecycle' | 'certificateIds'>;
+type AccountView = Pick<
+  AccountDocument,
+  '_id' | 'region' | 'state' | 'inactive' | 'erasing' | 'lifecycle' | 'certificateIds'
+>;
 
 async function loadAccounts(store: Store, session: ClientSession, ids: string[]): Promise<Map<string, AccountView>> {
-  const projection = { state: 1, inactive: 1, erasing: 1, 'lifecycle.overrides': 1, certificateIds: 1 };
+  const projection = { region: 1, state: 1, inactive: 1, erasing: 1, 'lifecycle.overrides': 1, certificateIds: 1 };
   const found = await native(store.accounts)
     .find<AccountView>({ _id: { $in: ids } }, { session, projection })
     .toArray();
@@ -205,11 +208,12 @@ function keylessBy(error: unknown): Keyless {
   throw error;
 }
 
-/** Turns away what belongs to no account, or to one that is erased or being erased (R15). */
+/** Turns away what belongs to no account, to another region's (R25), or to one that is erased or being erased (R15). */
 function admit(
   events: readonly ParsedEvent[],
   accounts: ReadonlyMap<string, AccountView>,
   keyless: ReadonlyMap<string, Keyless>,
+  { region }: Store,
 ) {
   const open: Admitted[] = [];
   const refused = new Map<string, number>();
@@ -217,8 +221,11 @@ function admit(
   for (const event of events) {
     const { index } = event;
     const account = accounts.get(event.account);
+    const foreign = account !== undefined && account.region !== region;
     const code = account === undefined ? 'unknown-account' : refusalOf(account, keyless);
-    if (account !== undefined && code === undefined) {
+    if (foreign) {
+      rejected.push({ index, code: 'wrong-region', detail: 'the account belongs to another region' });
+    } else if (account !== undefined && code === undefined) {
       open.push({ event, account });
     } else if (code === 'account-erased') {
       rejected.push({ index, code, detail: 'the account is erased or being erased' });

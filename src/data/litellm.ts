@@ -21,7 +21,8 @@ export interface ParsedEvent {
   readonly consumption: Consumption;
 }
 
-export type RejectionCode = 'empty' | 'validation' | 'no-account' | 'unknown-account' | 'account-erased';
+export type RejectionCode =
+  'empty' | 'validation' | 'no-account' | 'unknown-account' | 'account-erased' | 'wrong-region';
 
 /** An item that is not taken, by its place in the request. */
 export interface Rejection {

@@ -464,9 +464,11 @@ export interface OtherCollection {
 export const otherCollections: readonly OtherCollection[] = [
   {
     collection: 'settings',
-    holds: "the deployment's own numbers",
+    holds: "the deployment's own numbers, and its region",
     fields: {
       _id: 'id',
+      region: 'fact',
+      keyStore: 'id',
       gracePeriod: 'fact',
       expiryPeriod: 'fact',
       version: 'fact',

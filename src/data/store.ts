@@ -5,6 +5,7 @@ import type { ClientTls } from '../transit';
 import type { Vault } from '../vault';
 import type { AccountDocument } from './documents';
 import { modelsOn, type Models } from './models';
+import { claimRegion } from './region';
 
 /** One region's database. */
 export interface Store extends Models {
@@ -94,8 +95,13 @@ function storeOn(connection: Connection, region: string, vault: Vault): Store {
   };
 }
 
-/** Creates what is missing: collections (a transaction must not create them) and their indexes. Safe to repeat. */
+/**
+ * Creates what is missing: collections (a transaction must not create them) and their indexes. Safe to repeat.
+ *
+ * @throws {WrongRegionError | WrongKeyStoreError} the database is not ours; see {@link claimRegion}
+ */
 export async function prepareStore(store: Store): Promise<void> {
+  await claimRegion(store);
   for (const model of Object.values(store.connection.models)) {
     await model.createCollection();
     await model.createIndexes();

@@ -4,6 +4,7 @@ export { connectLazily, openCourses, workflowIdOf, type Courses } from './course
 export { CourseMissingError, OutcomeUnknownError, RefusedError, TemporalUnavailableError } from './errors';
 export { openJobs, type Jobs } from './jobs';
 export { bundleWorkflows } from './bundle';
+export { assertNamespace, keepAssertingNamespace } from './region';
 export { ensureSchedules, keepEnsuringSchedules, sweepIdOf } from './schedules';
 export { createAccountWorker } from './worker';
 export { securityOptions, type TemporalSecurity } from './security';

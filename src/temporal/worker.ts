@@ -5,6 +5,7 @@ import type { DataConverter } from '@temporalio/common';
 import { Worker, type NativeConnection, type WorkflowBundleOption } from '@temporalio/worker';
 import type { Activities } from '../activities';
 import { bundleWorkflows } from './bundle';
+import { ownRegionOnly } from './region';
 
 export interface AccountWorkerOptions {
   readonly connection: NativeConnection;
@@ -13,6 +14,8 @@ export interface AccountWorkerOptions {
   readonly activities: Activities;
   /** How payloads are encrypted (R21); see `dataConverterOf`. */
   readonly dataConverter: DataConverter;
+  /** Takes no work of another one (R25). */
+  readonly region?: string;
   /** The workflows, bundled ahead; bundled from source when absent. */
   readonly bundle?: WorkflowBundleOption;
 }
@@ -44,6 +47,7 @@ export async function createAccountWorker(options: AccountWorkerOptions): Promis
     activities: options.activities,
     dataConverter: options.dataConverter,
     workflowBundle: bundle,
+    ...(options.region === undefined ? {} : { interceptors: { activity: [ownRegionOnly(options.region)] } }),
     maxCachedWorkflows,
     maxConcurrentActivityTaskExecutions: maxActivities,
     // Default is none: a deploy would cut activities off in the middle of a transaction.

@@ -29,6 +29,10 @@ export interface ProcessSystem {
   kill(part: Part): Promise<void>;
   /** Starts a part again, on the same ports and data. */
   start(part: Part): Promise<void>;
+  /** Where both servers keep their files, and all processes their logs. */
+  readonly folder: string;
+  /** What the worker and the API are started with. */
+  readonly environment: Readonly<NodeJS.ProcessEnv>;
   /** Where Temporal listens. */
   readonly temporalAddress: string;
   /** The database, past the product. */
@@ -102,7 +106,7 @@ export async function startProcesses(environment: Readonly<Record<string, string
       }),
   };
   const url = `http://127.0.0.1:${ports.api}`;
-  const connection = mongoose.createConnection(uri, { serverSelectionTimeoutMS: 5000 });
+  const connection = mongoose.createConnection(uri, { serverSelectionTimeoutMS: 60_000 });
   connection.on('error', () => undefined);
   let vault: Promise<Vault> | undefined;
 
@@ -134,6 +138,8 @@ export async function startProcesses(environment: Readonly<Record<string, string
       running.set(part, await starters[part]());
       if (part === 'api') await answers('/healthz', (status) => status === 200);
     },
+    folder,
+    environment: env,
     temporalAddress: `127.0.0.1:${ports.temporal}`,
     database: () => connection.getClient().db('ablauf'),
     vault: () => (vault ??= openTestVault(uri)),

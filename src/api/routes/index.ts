@@ -19,6 +19,7 @@ import { processorRoutes } from './processors';
 import { publicKeyRoutes } from './public-keys';
 import { recordRoutes } from './records';
 import { retainedRoutes } from './retained';
+import { securityTxtRoutes } from './security-txt';
 import { settingsRoutes } from './settings';
 import { timelineRoutes } from './timeline';
 import { transitionRoutes } from './transitions';
@@ -48,5 +49,6 @@ export function allRoutes(workshop: Workshop): Route[] {
     ...processorRoutes(workshop),
     ...codecRoutes(workshop),
     ...healthRoutes(workshop),
+    ...securityTxtRoutes(workshop),
   ];
 }

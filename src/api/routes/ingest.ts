@@ -1,11 +1,12 @@
 /** What the gateway reports of its customers' requests (R1). */
 import { permissions } from '../../access';
-import { ingest, splitItems } from '../../data';
+import { ingest, splitItems, withoutForeign } from '../../data';
+import { wrongRegion } from '../failures';
 import { route, type Route } from '../route';
 import { ingestSchema, noQuerySchema } from '../schemas';
 import type { Workshop } from '../workshop';
 
-export function ingestRoutes({ store, accountPaths, clock }: Workshop): Route[] {
+export function ingestRoutes({ store, accountPaths, region, clock }: Workshop): Route[] {
   return [
     route({
       method: 'post',
@@ -20,7 +21,14 @@ export function ingestRoutes({ store, accountPaths, clock }: Workshop): Route[] 
       text: true,
       async handle(call) {
         const items = splitItems(call.body);
-        return { status: 202, body: await ingest(store, items, accountPaths, clock()) };
+        const { own, foreign } = withoutForeign(items, region);
+        if (foreign.size > 0 && foreign.size === items.length) throw wrongRegion();
+        const result = await ingest(store, own, accountPaths, clock());
+        const rejected = result.rejected.map((rejection) => foreign.get(rejection.index) ?? rejection);
+        // R25: nothing in it belongs here, so whoever sent it has the wrong address.
+        if (rejected.length === items.length && rejected.every(({ code }) => code === 'wrong-region'))
+          throw wrongRegion();
+        return { status: 202, body: { ...result, rejected } };
       },
     }),
   ];
