@@ -65,7 +65,7 @@ const schema = z.object({
   LITELLM_MASTER_KEY_PREVIOUS: z
     .string()
     .optional()
-    .describe('Master keys that were in use before, separated by commas, until `ablauf keys rotate` is through'),
+    .describe('Master keys that were in use before, separated by commas, while keys are still wrapped under them'),
   ABLAUF_MONGODB_URI: uri.describe('MongoDB, with the database in its path'),
   ABLAUF_VAULT_URI: uri.describe(
     "MongoDB that keeps the wrapped keys: another server than the data's, with backups of its own",
