@@ -8,7 +8,8 @@ import { sites } from '../lifecycle';
 import { sweepIdOf } from './schedules';
 
 const patience = 3000;
-const grpcNotFound: number = 5;
+/** gRPC's codes that say so: NOT_FOUND. */
+const absent: ReadonlySet<number> = new Set([5]);
 
 /**
  * Makes sure that no other region lives in a namespace: each has its sweep there, under its own name.
@@ -24,7 +25,7 @@ export async function assertNamespace(client: Client, region: string): Promise<v
         client.workflowService.describeSchedule({ namespace, scheduleId: sweepIdOf(other) }),
       );
     } catch (error) {
-      if (isGrpcServiceError(error) && error.code === grpcNotFound) continue;
+      if (isGrpcServiceError(error) && absent.has(error.code)) continue;
       throw error;
     }
     throw new WrongRegionError(
