@@ -50,10 +50,12 @@ test('an erased account’s processors are told by its own course, and what they
   expect(target.heard).toHaveLength(1);
   expect(target.heard[0]?.body).toContain(id);
   // Told and confirmed, it is nobody's any more.
-  expect(await system.store.processorRequests.countDocuments({ account: id })).toBe(0);
+  const [request] = await system.store.processorRequests.find({}).lean().exec();
+  expect(request).toMatchObject({ subject: tombstone._id.slice(1), status: 'completed' });
+  expect(request).not.toHaveProperty('identity');
 
-  // R10: the invoice waits for its date in a workflow of its own, which an operator finds by the account.
-  const waiting = await system.client.workflow.getHandle(`retained/${region}/${id}`).describe();
+  // R10, R22: the invoice waits for its date in a workflow of its own, which an operator finds by the tombstone.
+  const waiting = await system.client.workflow.getHandle(`retained/${region}/${tombstone._id.slice(1)}`).describe();
   expect(waiting.status.name).toBe('RUNNING');
   expect(tombstone.retainedUntil?.getUTCFullYear()).toBe(new Date().getUTCFullYear() + 9);
   const legal = await api.keyFor('legal');

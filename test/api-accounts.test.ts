@@ -1,5 +1,6 @@
 /** Accounts over HTTP: creating, finding, reading, changing, and their way through the states. */
 import { randomUUID } from 'node:crypto';
+import { tombstoneId } from '../src/data';
 import { startApi, type Api } from './helpers/api';
 import { randomAccountId } from './helpers/system';
 
@@ -283,8 +284,9 @@ describe('an erased account', () => {
   it('R8, R22: answers with its id and no personal field, and takes nothing any more', async () => {
     const id = randomAccountId();
     const at = new Date();
+    const name = tombstoneId(api.system.store, id);
     await api.system.store.accounts.collection.insertOne({
-      _id: id as never,
+      _id: name as never,
       region: 'eu-central-1',
       state: 'erased',
       since: at,
@@ -296,22 +298,39 @@ describe('an erased account', () => {
       createdAt: at,
     });
     const when = at.toISOString();
-    expect((await api.ask('GET', `/v1/accounts/${id}`)).body).toEqual({
-      id,
-      region: 'eu-central-1',
-      state: 'erased',
-      since: when,
-      erasedAt: when,
-      certificateIds: [],
-    });
-    expect((await api.ask('GET', `/v1/accounts/${id}/access`)).body).toMatchObject({
-      allowed: false,
-      code: 'account-erased',
-    });
+    // By its id, or by its tombstone's; lists know the tombstone's alone.
+    for (const asked of [id, name]) {
+      expect((await api.ask('GET', `/v1/accounts/${asked}`)).body).toEqual({
+        id: asked,
+        region: 'eu-central-1',
+        state: 'erased',
+        since: when,
+        erasedAt: when,
+        certificateIds: [],
+      });
+      expect((await api.ask('GET', `/v1/accounts/${asked}/access`)).body).toMatchObject({
+        account: asked,
+        allowed: false,
+        code: 'account-erased',
+      });
+    }
+    for (const query of ['state=erased', `q=${id}`, `q=${name}`]) {
+      const list = await api.ask('GET', `/v1/accounts?${query}`);
+      expect(list.body['items']).toMatchObject([{ id: name, state: 'erased' }]);
+      expect(list.text).not.toContain(id);
+    }
+    const stranger = await api.keyFor('customer', await created());
+    for (const asked of [id, name, `~${'A'.repeat(43)}`]) {
+      expect(await api.ask('GET', `/v1/accounts/${asked}`, { key: stranger })).toMatchObject({ status: 404 });
+    }
+    expect(await api.ask('GET', `/v1/accounts/~${'A'.repeat(43)}`)).toMatchObject({ status: 404 });
     const gone = { status: 410, body: { code: 'account-erased' } };
     expect(await api.ask('POST', `/v1/accounts/${id}/suspend`, { body: { reason: 'other' } })).toMatchObject(gone);
     expect(await api.ask('PATCH', `/v1/accounts/${id}`, { body: { name: 'x' } })).toMatchObject(gone);
+    expect(await api.ask('POST', `/v1/accounts/${name}/suspend`, { body: { reason: 'other' } })).toMatchObject(gone);
     expect(await api.ask('POST', '/v1/accounts', { body: { id, ...profile } })).toMatchObject({ status: 409 });
+    // Nobody makes an account that looks like a tombstone.
+    expect(await api.ask('POST', '/v1/accounts', { body: { id: name, ...profile } })).toMatchObject({ status: 400 });
     expect(await api.ask('POST', '/v1/api-keys', { body: { role: 'customer', account: id } })).toMatchObject(gone);
   });
 });

@@ -8,6 +8,7 @@ import {
   dataSets,
   deleteThroughGate,
   holdableDataSets,
+  nameIn,
   ownedBy,
   type AccountDocument,
   type DataSet,
@@ -67,8 +68,8 @@ const allowed: Readonly<Record<string, string>> = {
   'src/api/routes/accounts.ts create deleteOne': 'the draft of an account that was refused, or exists already',
   'src/api/routes/settings.ts change replaceOne': "the deployment's own settings, which name no account",
   'src/audit/sequence.ts sequenceBatch bulkWrite': 'gives audit entries their places in the log; removes nothing',
-  'src/data/conclude.ts leaveTombstone deleteOne': 'the gate, in the transaction that leaves the tombstone',
-  'src/data/conclude.ts leaveTombstone replaceOne': 'the tombstone, under the condition that no hold stands',
+  'src/data/conclude.ts leaveTombstone deleteOne':
+    'the account and its gate, in the transaction that leaves the tombstone, under the condition that no hold stands',
   'src/exports/end.ts removeBytes remove': 'bytes of an export that has ended, through the gate inside of it',
   'src/exports/end.ts removeBytes $unset': 'that there are bytes, once there are none; no records',
   'src/exports/end.ts removeLeftArchives remove': 'bytes of an export nobody knows, through the gate inside of it',
@@ -86,10 +87,10 @@ const allowed: Readonly<Record<string, string>> = {
   'src/data/record-step.ts update $unset': 'parts of the course that no longer apply; no records',
   'src/data/record-step.ts wakeSweep $unset': 'when the next record passes its age; no records',
   'src/data/retained.ts conclude $unset': 'dates on a tombstone, once what they speak of is gone; no records',
-  'src/processors/record.ts recordAnswer $unset': 'the account of a request that is answered; no records',
+  'src/processors/record.ts recordAnswer $unset': "the account's id, in a request that is answered; no records",
   'src/processors/record.ts recordExpectation $unset': 'the last error of a request; no records',
-  'src/processors/record.ts recordAbandonment $unset': 'the account of a request that is given up; no records',
-  'src/vault/vault.ts destroy $unset': 'a key that is destroyed; who destroys one sees to the holds',
+  'src/processors/record.ts recordAbandonment $unset': "the account's id, in a request that is given up; no records",
+  'src/vault/vault.ts destroy $unset': 'a key that is destroyed; src/data/destroy-key.ts sees to the holds',
   'src/data/store.ts databaseTime command': 'asks for the time',
   'src/operations/health.ts checkHealth command': 'asks whether the database is there',
 };
@@ -296,7 +297,7 @@ describe('the gate', () => {
       const set = dataSetNamed(name);
       const { owner } = set;
       const field = 'field' in owner ? owner.field : 'prefixOf' in owner ? owner.prefixOf : '_id';
-      const value = 'field' in owner ? id : `${id}:0a`;
+      const value = 'field' in owner ? nameIn(store, id, set) : `${id}:0a`;
       await collectionOf(set).insertOne({ _id: randomUUID() as never, [field]: value });
     }
     return id;
@@ -305,7 +306,10 @@ describe('the gate', () => {
   const left = async (id: string, purpose: Purpose) => {
     const sets = purposes[purpose].sets.map(dataSetNamed);
     const counts = await Promise.all(
-      sets.map(async (set) => [set.name, await collectionOf(set).countDocuments(ownedBy(id, set))] as const),
+      sets.map(
+        async (set) =>
+          [set.name, await collectionOf(set).countDocuments(ownedBy(nameIn(store, id, set), set))] as const,
+      ),
     );
     return counts.filter(([, documents]) => documents > 0).map(([name]) => name);
   };

@@ -9,6 +9,7 @@ import {
   readRecords,
   readUsage,
   splitItems,
+  tombstoneId,
   type AccountDocument,
   type Store,
 } from '../src/data';
@@ -268,7 +269,9 @@ describe('late data', () => {
     await store.certificates.create({
       ...{ _id: certificate, kind: 'erasure', subject: 'pseudonym', issuedAt: new Date(), content: {}, addenda: [] },
     });
-    const erased = await account({}, { state: 'erased', certificateIds: [certificate, randomUUID()] });
+    const erased = randomAccountId();
+    const _id = tombstoneId(store, erased);
+    await account({}, { _id, state: 'erased', certificateIds: [certificate, randomUUID()] });
     const open = await account();
     const calls = [erased, open, erased].map((id) => liteLlmCall({ account: id }));
     const code = 'account-erased';
@@ -278,7 +281,7 @@ describe('late data', () => {
     ];
     expect(await ingest(store, calls, paths)).toMatchObject({ accepted: 1, rejected });
     await ingest(store, calls, paths);
-    expect(await store.accounts.findById(erased).lean()).toMatchObject({ lateRefused: 4 });
+    expect(await store.accounts.findById(_id).lean()).toMatchObject({ lateRefused: 4 });
     expect(await store.certificates.findById(certificate).lean()).toMatchObject({
       late: { refused: 4, lastAt: expect.any(Date) as Date },
       content: {},

@@ -1,6 +1,7 @@
 /** How long a processor is waited for: repeats, polls, escalation after 72 hours, giving up after 30 days, and late answers. */
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { randomBytes } from 'node:crypto';
+import { mongo } from 'mongoose';
 import { createActivities, type Activities } from '../src/activities';
 import { processorRequestsOf, type Opened, type ProcessorDocument } from '../src/data';
 import { native } from '../src/database';
@@ -152,7 +153,10 @@ test('one that never answers is escalated after 72 hours, given up after 30 days
   await system.sleep(6 * hour);
   expect(await actionsAbout(system.store, request)).toEqual(['processor.escalated']);
   const escalated = await requestOf(system.store, request);
-  expect(escalated).toMatchObject({ status: 'open', account, escalatedAt: expect.any(Date) as Date });
+  expect(escalated).toMatchObject({ status: 'open', escalatedAt: expect.any(Date) as Date });
+  // R22: the account's id is there for the processor to be told, and not to be read.
+  expect(escalated.identity).toBeDefined();
+  expect(JSON.stringify(mongo.BSON.EJSON.serialize(escalated))).not.toContain(account);
   const { attempts } = escalated;
   expect(attempts).toBeLessThan(30);
   await system.sleep(3 * day);
@@ -164,7 +168,7 @@ test('one that never answers is escalated after 72 hours, given up after 30 days
   expect(await outcome(workflow)).toBe('failed');
   const ended = await requestOf(system.store, request);
   expect(ended.status).toBe('failed');
-  expect(ended).not.toHaveProperty('account');
+  expect(ended).not.toHaveProperty('identity');
   expect(await actionsAbout(system.store, request)).toEqual(['processor.escalated', 'processor.failed']);
   expect(await addendaOf(system.store, certificate)).toMatchObject([{ kind: 'processor-failure', status: 'failed' }]);
 });

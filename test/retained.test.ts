@@ -92,8 +92,9 @@ describe('GET /v1/accounts/:id/retained', () => {
     const { store } = api.system;
     const account = await buried(['2026-11-22', '2026-11-23', '2026-11-24']);
     const cipher = await store.vault.retainedCipherOf(account);
+    const subject = store.vault.pseudonymOf(account);
     const document = JSON.stringify({ body: 'x'.repeat(5_000_000) });
-    for (const sealed of await native(store.sealed).find<SealedDocument>({ account }).toArray()) {
+    for (const sealed of await native(store.sealed).find<SealedDocument>({ subject }).toArray()) {
       const large = protect<SealedDocument>(cipher, 'sealedRecords', { ...sealed, document });
       await native(store.sealed).replaceOne({ _id: sealed._id }, large);
     }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Activities } from '../src/activities';
-import { ingest, searchRemains, type AccountDocument } from '../src/data';
+import { ingest, searchRemains, tombstoneId, type AccountDocument } from '../src/data';
 import { plus, spreadOf, type CommandName } from '../src/lifecycle';
 import { RefusedError } from '../src/temporal';
 import type { MessageContext } from '../src/workflows';
@@ -220,7 +220,11 @@ describe('on the time-skipping server', () => {
     await system.send(id, 'suspend', { reason: 'other' });
     await system.send(id, 'close', { note: 'gone' });
     const erased = await passDeadline(id, 'erased');
-    expect(erased).toMatchObject({ _id: id, state: 'erased', lifecycle: { state: 'erased', causes: [], holds: [] } });
+    expect(erased).toMatchObject({
+      _id: tombstoneId(system.store, id),
+      state: 'erased',
+      lifecycle: { state: 'erased', causes: [], holds: [] },
+    });
     for (const field of ['name', 'email', 'plan', 'locale', 'deadline', 'erasing'])
       expect(erased).not.toHaveProperty(field);
     expect(erased.erasedAt).toEqual(erased.since);
@@ -229,10 +233,7 @@ describe('on the time-skipping server', () => {
     for (const { name } of await database.listCollections().toArray()) {
       const documents = await database.collection(name).find({}).toArray();
       const naming = documents.filter((document) => JSON.stringify(document).includes(id));
-      if (name === 'accounts') expect(naming).toHaveLength(1);
-      else if (name === 'auditEntries')
-        expect(JSON.stringify(naming)).not.toMatch(/Name of|@example\.org|prompt \w|completion \w/);
-      else expect({ name, naming }).toEqual({ name, naming: [] });
+      expect({ name, naming }).toEqual({ name, naming: [] });
     }
     expect(await recordCounts(system, neighbour)).toEqual(everywhere(2));
     expect(await state(neighbour)).toBe('active');
@@ -493,7 +494,7 @@ describe('in the middle of an erasure', () => {
     await eventually(id, (account) => account.state === 'erased');
     await system.client.workflow.getHandle(workflowIdOf('eu-central-1', id)).result();
     await expect(system.send(id, 'reopen', { note: 'please' })).rejects.toMatchObject({ name: 'CourseMissingError' });
-    await expect(system.createAccount({ id })).rejects.toMatchObject({ name: 'RefusedError' });
+    await expect(system.createAccount({ id })).rejects.toMatchObject({ name: 'AccountExistsError' });
     expect(await state(id)).toBe('erased');
   });
 

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { mongo } from 'mongoose';
 import {
   eraseLapsed,
+  findAccount,
   issueCertificate,
   nextLapse,
   retainedOf,
@@ -98,7 +99,7 @@ function sealing(account: string): Sealing {
 async function whereabouts(account: string): Promise<{ open: number; sealed: number }> {
   return {
     open: await store.invoices.countDocuments({ account }),
-    sealed: await store.sealed.countDocuments({ account }),
+    sealed: await store.sealed.countDocuments({ subject: store.vault.pseudonymOf(account) }),
   };
 }
 
@@ -121,12 +122,17 @@ describe('sealing', () => {
     // Whatever becomes of the account's own key.
     await store.vault.destroyKey(account);
     const retained = await store.vault.retainedCipherOf(account);
-    const sealed = (await native(store.sealed).find<SealedDocument>({ account }).sort({ _id: 1 }).toArray()).map(
+    const subject = store.vault.pseudonymOf(account);
+    const sealed = (await native(store.sealed).find<SealedDocument>({ subject }).sort({ _id: 1 }).toArray()).map(
       (document) => reveal(retained, 'sealedRecords', document),
     );
-    expect(sealed.map(({ document }): unknown => mongo.BSON.EJSON.parse(document, { relaxed: false }))).toEqual(before);
+    // R22: it says no more whose it was.
+    expect(sealed.map(({ document }): unknown => mongo.BSON.EJSON.parse(document, { relaxed: false }))).toEqual(
+      before.map(({ _id, account: _account, ...rest }) => rest),
+    );
+    expect(JSON.stringify(sealed.map((one) => ({ ...one, document: {} })))).not.toContain(account);
     expect(sealed[0]).toMatchObject({
-      _id: `${account}:invoices:INV-0000`,
+      _id: `${subject}:invoices:INV-0000`,
       dataset: 'invoices',
       key: 'INV-0000',
       law: expect.stringContaining('147'),
@@ -260,7 +266,7 @@ describe('what the law lets go', () => {
   }
 
   async function tombstone(account: string): Promise<AccountDocument | null> {
-    return native(store.accounts).findOne<AccountDocument>({ _id: account });
+    return findAccount(store, account);
   }
 
   async function entries(account: string): Promise<{ action: string; details: unknown }[]> {
@@ -335,7 +341,15 @@ describe('what the law lets go', () => {
     expect(after?.certificateIds).toHaveLength(2);
     expect(after).not.toHaveProperty('retainedUntil');
     expect(await nextLapse(store, account)).toBeUndefined();
-    expect((await entries(account)).map(({ action }) => action)).toEqual(['retained.erased', 'retained.erased']);
+    const actions = (await entries(account)).map(({ action }) => action);
+    expect(actions.sort()).toEqual(['key.destroyed', 'retained.erased', 'retained.erased']);
+    // R21: the key goes with the last of it, and not before.
+    const [, last] = after?.certificateIds ?? [];
+    expect(await store.certificates.findById(last).lean().exec()).toMatchObject({
+      content: { key: { destroyedAt: expect.any(String), finalAt: expect.any(String) } },
+    });
+    expect((await store.certificates.findById(certificate).lean().exec())?.content).not.toHaveProperty('key');
+    await expect(store.vault.retainedCipherOf(account)).rejects.toMatchObject({ name: 'KeyDestroyedError' });
   });
 
   const minute = 60 * 1000;

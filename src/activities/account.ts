@@ -4,6 +4,7 @@ import {
   beginErasure,
   concludeErasure,
   eraseRecords,
+  finishErasure,
   PlanDeviationError,
   recordCreation,
   recordDelay,
@@ -11,6 +12,7 @@ import {
   type ConcludedErasure,
   type CreationRecord,
   type ErasureResult,
+  type FinishedErasure,
   type RecordedStep,
   type StepRecord,
 } from '../data';
@@ -29,6 +31,7 @@ const delaying = new Set([
   'ClocksDisagreeError',
   'ErasureHeldBackError',
   'ErasureIncompleteError',
+  'KeyRemainsError',
   'PlanDeviationError',
 ]);
 
@@ -103,6 +106,11 @@ export function accountActivities({ store, settings, guard, archives }: Activity
         const hooks = { checkpoint: () => signal.throwIfAborted() };
         return alerting(step.account, () => concludeErasure(store, step, outside, hooks));
       });
+    },
+
+    /** Does what is left of an erasure the workflow did not hear of; see {@link finishErasure}. `null` where there is none. */
+    finishErasure({ account }: { readonly account: string }): Promise<FinishedErasure | null> {
+      return beating(() => alerting(account, async () => (await finishErasure(store, account)) ?? null));
     },
   };
 }

@@ -11,7 +11,7 @@ import { retainedActivities } from './retained';
 import { watchActivities } from './watch';
 import { exportActivities } from './exports';
 
-export type { ConcludedErasure, LapseOutcome, StepRecord } from '../data';
+export type { ConcludedErasure, LapseOutcome, RecordedStep, StepRecord } from '../data';
 export type { Surroundings } from './look-up';
 export type { SweepReport, SweepStretch } from './sweep';
 export type { ExportRef } from './exports';

@@ -1,6 +1,7 @@
 import {
   AccountMissingError,
   effectiveSettings,
+  findAccountWith,
   holdableDataSets,
   holdsNotes,
   openMessage,
@@ -39,19 +40,20 @@ export interface LookedUp {
 /** Reads what surrounds an account's course, and the message, just before a decision. @throws {AccountMissingError} */
 export async function lookUp(store: Store, configured: Settings, { account, message }: Question): Promise<LookedUp> {
   const [found, settings] = await Promise.all([
-    store.accounts.findById(account, { version: 1, plan: 1 }).lean().exec(),
+    findAccountWith(store, account, { projection: { version: 1, plan: 1, state: 1 } }),
     effectiveSettings(store, configured),
   ]);
   if (found === null) throw new AccountMissingError(`there is no account ${account}`);
-  const { version, plan = 'standard' } = found;
+  const { version, plan = 'standard', state } = found;
   const surroundings = { version, plan, settings, datasets: holdableDataSets };
-  return message === undefined ? { surroundings } : { surroundings, reading: await read(store, account, message) };
+  if (message === undefined) return { surroundings };
+  const { name, body } = message;
+  // Of an erased account nothing is kept: that it is erased is found out when its next step cannot be recorded.
+  const command = state === 'erased' ? parseCommand(name, body) : await readNoted(store, account, name, body);
+  return { surroundings, reading: withSender(command, message.context) };
 }
 
-type Message = NonNullable<Question['message']>;
-
-async function read(store: Store, account: string, { name, body, context }: Message): Promise<Reading> {
-  const command = await readNoted(store, account, name, body);
+function withSender(command: { command: Command } | { flaws: readonly Flaw[] }, context: unknown): Reading {
   if ('flaws' in command) return command;
   const sender = parseContext(context);
   return 'flaws' in sender ? sender : { ...command, ...sender };

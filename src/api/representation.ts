@@ -5,14 +5,19 @@ import { policyInForce, type Settings } from '../lifecycle';
 
 import type { Workshop } from './workshop';
 
-/** An account, opened and shown to somebody. */
+/**
+ * An account, opened and shown to somebody.
+ *
+ * @param asked the id it was asked for by: of an erased account nothing else knows it
+ */
 export async function accountFor(
   { store }: Workshop,
   account: AccountDocument,
   principal: Principal,
   settings: Settings,
+  asked?: string,
 ): Promise<Record<string, unknown>> {
-  return profileFor(await openProfile(store, account), principal, settings);
+  return profileFor(await openProfile(store, account), principal, settings, asked);
 }
 
 /** Accounts for a list: one that cannot be opened is shown without what is personal, and does not keep back the others. */
@@ -29,8 +34,13 @@ export async function accountsFor(
 }
 
 /** An account for somebody: staff see it whole, its customer what R15 leaves them, and of an erased one there is no more. */
-export function profileFor(account: Profile, { role }: Principal, settings: Settings): Record<string, unknown> {
-  if (account.state === 'erased') return tombstone(account);
+export function profileFor(
+  account: Profile,
+  { role }: Principal,
+  settings: Settings,
+  asked: string = account._id,
+): Record<string, unknown> {
+  if (account.state === 'erased') return tombstone(account, asked);
   const { lifecycle, deadline, erasing } = account;
   const standing = {
     plan: account.plan,
@@ -62,9 +72,9 @@ function formerlyOf({ formerly }: Profile): Record<string, unknown> {
   return formerly === undefined ? {} : { formerly: formerly.map((one) => ({ ...one, at: one.at.toISOString() })) };
 }
 
-function tombstone({ _id, region, since, erasedAt, certificateIds = [] }: Profile): Record<string, unknown> {
+function tombstone({ region, since, erasedAt, certificateIds = [] }: Profile, id: string): Record<string, unknown> {
   return {
-    id: _id,
+    id,
     region,
     state: 'erased',
     since: since.toISOString(),

@@ -12,6 +12,7 @@ import {
   isDeeperThan,
   maxDepth,
   processorKinds,
+  tombstoneIdPattern,
 } from '../data';
 import { accountStates, plans, roles } from '../lifecycle';
 import { changePolicySchema, durationSchema, instantSchema } from '../lifecycle/schemas';
@@ -28,6 +29,8 @@ export {
 } from '../lifecycle/schemas';
 
 const accountId = z.string().regex(accountIdPattern, 'must be 1–64 of A–Z a–z 0–9 . _ -');
+/** An account there is or was: also by the id of its tombstone, which is all that lists show of an erased one (R22). */
+const knownAccountId = z.string().regex(new RegExp(`${accountIdPattern.source}|${tombstoneIdPattern.source}`));
 const instant = instantSchema.transform((text) => new Date(text));
 const name = z
   .string()
@@ -48,12 +51,12 @@ const cursor = z.string().min(1).max(2048).optional();
 export const pageSchema = z.strictObject({ limit, cursor });
 
 export const noQuerySchema = z.strictObject({});
-export const accountParamsSchema = z.strictObject({ id: accountId });
-export const holdParamsSchema = z.strictObject({ id: accountId, holdId: z.string().min(1).max(64) });
+export const accountParamsSchema = z.strictObject({ id: knownAccountId });
+export const holdParamsSchema = z.strictObject({ id: knownAccountId, holdId: z.string().min(1).max(64) });
 export const auditParamsSchema = z.strictObject({ id: z.string().min(1).max(64) });
 /** Entries are asked for by an account's id or, once it is erased, by that of its tombstone. */
 export const auditQuerySchema = pageSchema.extend({
-  account: z.union([accountId, z.string().regex(/^~[A-Za-z0-9_-]{43}$/)]).optional(),
+  account: knownAccountId.optional(),
   actor: z.string().min(1).max(256).optional(),
   action: z.string().min(1).max(64).optional(),
   from: instant.optional(),
@@ -108,9 +111,9 @@ export const recordsQuerySchema = pageSchema.extend({
 
 /** Whose records: just as the records name them, which keep the first 256 characters. */
 export const personQuerySchema = z.strictObject({ user: z.string().min(1).max(256) });
-export const personParamsSchema = z.strictObject({ id: accountId, requestId: z.uuid() });
+export const personParamsSchema = z.strictObject({ id: knownAccountId, requestId: z.uuid() });
 export const exportParamsSchema = z.strictObject({
-  id: accountId,
+  id: knownAccountId,
   exportId: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
 });
 export const newExportSchema = z
@@ -139,7 +142,7 @@ export const usageQuerySchema = z
   .refine(({ from = '', to = '~' }) => from <= to, { path: ['to'], message: 'must not lie before from' });
 
 /** What cannot be a number is the number of nothing; storing one says what is wrong with it. */
-export const invoiceParamsSchema = z.strictObject({ id: accountId, number: z.string().min(1) });
+export const invoiceParamsSchema = z.strictObject({ id: knownAccountId, number: z.string().min(1) });
 
 const maxInvoiceBytes = 200_000;
 const firstInvoiceDay = '1990-01-01';

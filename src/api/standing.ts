@@ -1,7 +1,6 @@
 /** Opening an account for a call: is it there, is it ours, and may this caller see it as it stands (R15, R25). */
 import type { ClientSession } from 'mongoose';
-import { native } from '../database';
-import type { AccountDocument } from '../data';
+import { findAccountWith, type AccountDocument, type FindOptions } from '../data';
 import { mayExport } from '../exports';
 import type { Principal } from '../access';
 import { erased, wrongRegion } from './failures';
@@ -32,15 +31,18 @@ export async function openAccount(
   return account;
 }
 
-/** {@link openAccount}, erased accounts included. A projection names the fields needed, `state` and `region` among them. */
+/**
+ * {@link openAccount}, erased accounts included, which are found by their tombstone's id as well. A projection names the
+ * fields needed, `state` and `region` among them.
+ */
 export async function seekAccount(
   { store, region }: Workshop,
   visit: Visit,
   id: string,
-  options: { readonly projection?: Readonly<Record<string, 1>>; readonly session?: ClientSession } = {},
+  options: FindOptions = {},
 ): Promise<AccountDocument> {
   assertOwn(visit.principal, id);
-  const account = await native(store.accounts).findOne<AccountDocument>({ _id: id }, options);
+  const account = await findAccountWith(store, id, options);
   if (account === null) throw noAccount();
   if (account.region !== region) throw wrongRegion();
   if (visit.principal.role === 'customer') assertStanding(account, visit.standing);

@@ -75,6 +75,8 @@ export interface CertifiedKey {
   readonly backupRetention: string;
   /** Whether the key lay on a server of its own: otherwise backups of the data hold it as well. */
   readonly apart: boolean;
+  /** What was looked through for anything left of the key. */
+  readonly search?: Pick<CertifiedSearch, 'at' | 'collections' | 'found'>;
 }
 
 /** A processor that was told to erase too, and by which request. What it answers becomes an addendum. */

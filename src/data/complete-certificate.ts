@@ -4,17 +4,20 @@
  */
 import { proofOf, type InclusionProof } from '../audit';
 import { native } from '../database';
-import { formatDuration } from '../lifecycle';
+import { bySystem, formatDuration } from '../lifecycle';
 import { signJws } from '../vault';
 import { sha256Of, signAddenda } from './addenda';
 import { findCertificate, type CertifiedKey } from './certificates';
 import type { CertificateDocument } from './documents';
 import { CertificatePendingError } from './errors';
+import type { Searched } from './search';
 import type { Store } from './store';
 
 /** A key that is gone. */
 export interface KeyDestruction {
   readonly keyDestroyedAt: Date;
+  /** What the search of the key store went through; it found nothing. */
+  readonly searched?: readonly Searched[];
 }
 
 /**
@@ -44,15 +47,30 @@ export async function completeCertificate(store: Store, id: string, key?: KeyDes
   });
 }
 
-/** When the key went, and when no backup can hold it any more. */
-async function addKey({ certificates, vault }: Store, id: string, { keyDestroyedAt }: KeyDestruction): Promise<void> {
+/** When the key went, and when no backup can hold it any more; with an audit entry in the same transaction. Once. */
+async function addKey(store: Store, id: string, { keyDestroyedAt, searched }: KeyDestruction): Promise<void> {
+  const { vault } = store;
+  const at = await store.databaseTime();
   const key: CertifiedKey = {
     destroyedAt: keyDestroyedAt.toISOString(),
     finalAt: new Date(keyDestroyedAt.getTime() + vault.backupRetention).toISOString(),
     backupRetention: formatDuration(vault.backupRetention),
     apart: vault.apart,
+    ...(searched === undefined ? {} : { search: { at: at.toISOString(), collections: searched, found: 0 } }),
   };
-  await native(certificates).updateOne({ _id: id }, { $set: { 'content.key': key } });
+  await store.transaction(async (session) => {
+    const certificates = native(store.certificates);
+    const certificate = await certificates.findOne<CertificateDocument>({ _id: id }, { session });
+    if (certificate === null || certificate.content['key'] !== undefined) return;
+    await certificates.updateOne({ _id: id }, { $set: { 'content.key': key } }, { session });
+    await store.audit.append(session, {
+      at,
+      actor: bySystem,
+      action: 'key.destroyed',
+      account: `~${certificate.subject}`,
+      details: { certificate: id, destroyedAt: key.destroyedAt, finalAt: key.finalAt },
+    });
+  });
 }
 
 /** The log's proof of the erasure's entry. Outside of any transaction: the entry gets its place first, where it has none. */

@@ -1,7 +1,7 @@
-/** Proving that an erasure left nothing, and turning the account into its tombstone (R6, R8, R22). */
+/** Proving that an erasure left nothing, and leaving the tombstone in place of the account (R6, R8, R22). */
 import type { ClientSession } from 'mongoose';
 import { native } from '../database';
-import { deadlineOf } from '../lifecycle';
+import { deadlineOf, type Lifecycle } from '../lifecycle';
 import {
   issueCertificate,
   newCertificateId,
@@ -9,15 +9,15 @@ import {
   type ErasureCertificate,
   type Retained,
 } from './certificates';
-import { completeCertificate } from './complete-certificate';
 import { delaysEnded, recordDelay } from './delays';
+import { destroyAccountKey } from './destroy-key';
 import type { AccountDocument } from './documents';
 import type { ErasureHooks, OutsideStore } from './erase';
 import { ErasureBlockedError, ErasureIncompleteError } from './errors';
 import { deleteIn } from './gate';
 import { certifiedCourse, type CertifiedCourse } from './honoured';
 import { dataSets, type DataSet } from './map';
-import { ownedIn } from './names';
+import { ownedIn, tombstoneId } from './names';
 import { assertAsPlanned } from './plan';
 import { createProcessorRequests, processorRequestsOf } from './processors';
 import { appendEntry, repeated, type RecordedStep, type StepRecord } from './record-step';
@@ -27,6 +27,8 @@ import { findAccount, type Store } from './store';
 
 /** What follows an erasure: processors to be told, and what the law keeps to be waited for (R10). */
 export interface ConcludedErasure extends RecordedStep {
+  /** What the account is called from now on: its pseudonym. */
+  readonly subject: string;
   /** The ids of requests to processors. */
   readonly told: readonly string[];
   /** Something was sealed. */
@@ -40,8 +42,8 @@ const lastSets = Object.fromEntries(
 
 /**
  * Ends an erasure: removes what belongs to the account beside its records, searches for remains, and records the
- * erasure with its certificate, while the account's document is reduced to a tombstone; then completes the certificate.
- * Safe to repeat, whichever of these steps it came to.
+ * erasure with its certificate, while a tombstone takes the place of the account's document; then destroys the account's
+ * key, and completes the certificate. Safe to repeat, whichever of these steps it came to.
  *
  * @throws {ErasureIncompleteError} the search found something; nothing is recorded as erased
  * @throws {ErasureBlockedError} a hold stands, or the account is not being erased
@@ -58,9 +60,27 @@ export async function concludeErasure(
   const concluded = recorded
     ? await repeat(store, step)
     : await leaveTombstone(store, step, before, outside, checkpoint);
-  const [certificate = ''] = (await findAccount(store, step.account))?.certificateIds ?? [];
-  await completeCertificate(store, certificate);
+  // Not before: until the tombstone stands a hold may come, and what it protects has to stay readable (R9).
+  await destroyAccountKey(store, step.account);
   return concluded;
+}
+
+/** An account that turned out to be erased, and what follows that. */
+export interface FinishedErasure extends Omit<ConcludedErasure, 'receipt' | 'withdrawn'> {
+  readonly lifecycle: Lifecycle;
+}
+
+/**
+ * Does what is left to do of an erasure that is recorded, by whomever: for a workflow that did not hear of it. Safe to repeat.
+ *
+ * @returns nothing where the account is not erased
+ */
+export async function finishErasure(store: Store, account: string): Promise<FinishedErasure | undefined> {
+  const tombstone = await findAccount(store, account);
+  if (tombstone?.state !== 'erased') return undefined;
+  await destroyAccountKey(store, account);
+  const { seq, version, lifecycle } = tombstone;
+  return { seq, version, lifecycle, ...(await followingOf(store, tombstone)) };
 }
 
 async function leaveTombstone(
@@ -92,6 +112,8 @@ async function leaveTombstone(
   const course = await certifiedCourse(store, step.account, before?.lifecycle.since ?? '');
   return store.transaction(async (session): Promise<ConcludedErasure> => {
     const account = await findAccount(store, step.account, session);
+    // Somebody else has concluded it meanwhile.
+    if (account?.state === 'erased') return repeatIn(store, session, account, step);
     const erasing = assertErasing(account, step.account);
     // Something was recorded since this was asked for: what was searched then says nothing of now.
     if (erasing.seq !== step.seq - 1) throw new ErasureBlockedError(`account ${step.account} has changed since`);
@@ -104,7 +126,7 @@ async function leaveTombstone(
     const told = await createProcessorRequests(store, session, { account: step.account, certificate, at });
     const version = erasing.version + 1;
     const tombstone: AccountDocument = {
-      _id: step.account,
+      _id: tombstoneId(store, step.account),
       region: store.region,
       state: 'erased',
       since: at,
@@ -118,7 +140,8 @@ async function leaveTombstone(
       ...(retained.length === 0 ? {} : { retainedUntil: lastOf(retained) }),
       ...(late.refused === 0 ? {} : { lateRefused: late.refused }),
     };
-    await native(store.accounts).replaceOne({ _id: step.account }, tombstone, { session });
+    await native(store.accounts).deleteOne({ _id: erasing._id }, { session });
+    await native(store.accounts).insertOne(tombstone, { session });
     const entry = await appendEntry(store, session, {
       ...step,
       details: {
@@ -145,7 +168,13 @@ async function leaveTombstone(
       entry,
       content,
     });
-    return { seq: step.seq, version, told: told.map(({ request }) => request), retained: retained.length > 0 };
+    return {
+      seq: step.seq,
+      version,
+      subject: store.vault.pseudonymOf(step.account),
+      told: told.map(({ request }) => request),
+      retained: retained.length > 0,
+    };
   });
 }
 
@@ -169,10 +198,27 @@ async function repeat(store: Store, step: StepRecord): Promise<ConcludedErasure>
   return store.transaction(async (session) => {
     const account = await findAccount(store, step.account, session);
     if (account === null) throw new ErasureBlockedError(`there is no account ${step.account}`);
-    const recorded = await repeated(store, session, account, step);
-    const told = await processorRequestsOf(store, account.certificateIds?.[0] ?? '');
-    return { ...recorded, told, retained: account.retainedUntil !== undefined };
+    return repeatIn(store, session, account, step);
   });
+}
+
+async function repeatIn(
+  store: Store,
+  session: ClientSession,
+  account: AccountDocument,
+  step: StepRecord,
+): Promise<ConcludedErasure> {
+  const recorded = await repeated(store, session, account, step);
+  return { ...recorded, ...(await followingOf(store, account)) };
+}
+
+/** What follows the erasure of an account that is erased. */
+async function followingOf(
+  store: Store,
+  { _id, certificateIds, retainedUntil }: AccountDocument,
+): Promise<Pick<ConcludedErasure, 'subject' | 'told' | 'retained'>> {
+  const told = await processorRequestsOf(store, certificateIds?.[0] ?? '');
+  return { subject: store.vault.pseudonymOf(_id), told, retained: retainedUntil !== undefined };
 }
 
 type Erasing = AccountDocument & Required<Pick<AccountDocument, 'erasing'>>;

@@ -64,6 +64,7 @@ export interface PurgeTally {
 
 /** An account, or the tombstone it leaves. */
 export interface AccountDocument {
+  /** The account's id; a tombstone's is `~` and the account's pseudonym (R22). */
   readonly _id: string;
   readonly region: string;
   readonly name?: Sealed<string>;
@@ -161,10 +162,11 @@ export interface InvoiceDocument {
   readonly body: Sealed<string>;
 }
 
-/** Something the law keeps of an erased account (R10). Its `_id` is `ACCOUNT:DATASET:KEY`. */
+/** Something the law keeps of an erased account (R10). Its `_id` is `SUBJECT:DATASET:KEY`. */
 export interface SealedDocument {
   readonly _id: string;
-  readonly account: string;
+  /** The account's pseudonym. */
+  readonly subject: string;
   readonly dataset: string;
   /** What it was known by in its data set. */
   readonly key: string;
@@ -172,7 +174,7 @@ export interface SealedDocument {
   readonly until: Date;
   readonly sealedAt: Date;
   readonly law: string;
-  /** The document as it was, as extended JSON, encrypted under the key of what the law keeps. */
+  /** The document as it was, without what named its account, as extended JSON, encrypted under the key of what the law keeps. */
   readonly document: Sealed<string>;
 }
 

@@ -50,6 +50,11 @@ export class ErasureIncompleteError extends Error {
   override readonly name = 'ErasureIncompleteError';
 }
 
+/** A key that was destroyed is still found in the key store. Its account is erased, but that is not final yet. */
+export class KeyRemainsError extends Error {
+  override readonly name = 'KeyRemainsError';
+}
+
 /** The database holds what the data map does not declare: it would escape export, holds and erasure. */
 export class UndeclaredDataError extends Error {
   override readonly name = 'UndeclaredDataError';

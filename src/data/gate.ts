@@ -12,7 +12,8 @@ import type { ClientSession, mongo } from 'mongoose';
 import { native } from '../database';
 import { heldBy, isHeld } from '../lifecycle';
 import type { AccountDocument } from './documents';
-import { dataSetNamed, ownedBy, type DataSet } from './map';
+import { dataSetNamed, type DataSet } from './map';
+import { nameIn, ownedIn } from './names';
 import { findAccount, type Store } from './store';
 
 /** Why something is deleted. Each purpose has conditions of its own on the account. */
@@ -81,12 +82,13 @@ export async function deleteIn(store: Store, session: ClientSession, deletion: D
   const deleted: Record<string, number> = {};
   for (const name of names) {
     const set = dataSetNamed(name);
-    const filter = ofAccount(account, set, sets[name] ?? {});
+    const filter = ofAccount(store, account, set, sets[name] ?? {});
     deleted[name] = (await store.connection.collection(set.collection).deleteMany(filter, { session })).deletedCount;
   }
-  await native(store.accounts).updateOne({ _id: account }, change?.(deleted) ?? { $inc: { passes: 1 } }, { session });
+  const { _id } = found;
+  await native(store.accounts).updateOne({ _id }, change?.(deleted) ?? { $inc: { passes: 1 } }, { session });
   // Not by findAndModify: the embedded database looks through the whole collection for that.
-  const after = await findAccount(store, account, session);
+  const after = await findAccount(store, _id, session);
   if (after === null) throw new Error(`account ${account} is gone in the middle of a transaction`);
   return { sets: deleted, account: after };
 }
@@ -100,12 +102,13 @@ export async function deleteThroughGate(store: Store, deletion: Deletion): Promi
  * A filter that finds nothing but the account's own. Conditions on one field are joined here rather than by `$and`: the
  * embedded database uses an index for plain conditions only.
  */
-function ofAccount(account: string, set: DataSet, filter: Filter): Filter {
-  const owned = ownedBy(account, set);
+function ofAccount(store: Store, account: string, set: DataSet, filter: Filter): Filter {
+  const owned = ownedIn(store, account, set);
   const ids = idsIn(filter);
   if (ids !== undefined) {
     // No account's id holds a colon, so what begins with it and one is the account's, whichever field says so.
-    if (ids.every((id) => typeof id === 'string' && id.startsWith(`${account}:`))) return filter;
+    const beginning = `${nameIn(store, account, set)}:`;
+    if (ids.every((id) => typeof id === 'string' && id.startsWith(beginning))) return filter;
     return { $and: [owned, filter] };
   }
   const collides = Object.keys(owned).some((field) => field in filter);

@@ -25,14 +25,15 @@ export {
 export { protect, reveal, type Opened, type Sealed } from './protect';
 export { assertDeclared, compareWithMap, undeclaredPaths } from './compare';
 export { settingsId, type AccountDocument, type CertificateDocument, type SettingsDocument } from './documents';
-export { findAccount, openStore, prepareStore, type Store } from './store';
+export { findAccount, findAccountWith, openStore, prepareStore, type FindOptions, type Store } from './store';
+export { nameIn, tombstoneId, tombstoneIdPattern } from './names';
 export { deleteIn, deleteThroughGate, type Deletion } from './gate';
 export { cutoffOf, shownFrom } from './age';
 export { purgeDue, type PurgeHooks, type PurgeStretch } from './purge';
 export { previewPurge, type PurgeShare } from './purge-preview';
 export { recordCreation, recordStep, type CreationRecord, type RecordedStep, type StepRecord } from './record-step';
 export { beginErasure, eraseRecords, type ErasureResult } from './erase';
-export { concludeErasure, type ConcludedErasure } from './conclude';
+export { concludeErasure, finishErasure, type ConcludedErasure, type FinishedErasure } from './conclude';
 export { searchRemains } from './search';
 export { guardState, type GuardSettings } from './guard';
 export { countHeldBack, heldBackAccounts, recordDelay, releaseHeldBack, watchOverdue } from './delays';

@@ -16,6 +16,7 @@ import type { AccountDocument, Inactivity, RecordDocument } from './documents';
 import { clocksAt, passesAgeAt, receiptTime, type Clocks } from './event-time';
 import { parseEvent, type ParsedEvent, type Rejection } from './litellm';
 import { categories, type Category } from './map';
+import { tombstoneId } from './names';
 import { passGates, type Arrival } from './open-gate';
 import { receiptsFor, recordId, takenBefore } from './receipts';
 import { protectContent, userIndexOf } from './record-content';
@@ -166,7 +167,24 @@ type AccountView = Pick<
   '_id' | 'region' | 'state' | 'inactive' | 'erasing' | 'lifecycle' | 'certificateIds'
 >;
 
+/** By the ids that events name them by; an erased one is found by its pseudonym. */
 async function loadAccounts(store: Store, session: ClientSession, ids: string[]): Promise<Map<string, AccountView>> {
+  const found = await viewsOf(store, session, ids);
+  const erased = ids.filter((id) => !found.has(id));
+  if (erased.length === 0) return found;
+  const tombstones = await viewsOf(
+    store,
+    session,
+    erased.map((id) => tombstoneId(store, id)),
+  );
+  for (const id of erased) {
+    const tombstone = tombstones.get(tombstoneId(store, id));
+    if (tombstone !== undefined) found.set(id, tombstone);
+  }
+  return found;
+}
+
+async function viewsOf(store: Store, session: ClientSession, ids: string[]): Promise<Map<string, AccountView>> {
   const projection = { region: 1, state: 1, inactive: 1, erasing: 1, 'lifecycle.overrides': 1, certificateIds: 1 };
   const found = await native(store.accounts)
     .find<AccountView>({ _id: { $in: ids } }, { session, projection })
@@ -316,13 +334,13 @@ async function countRefused(
   at: Date,
 ): Promise<void> {
   for (const [account, n] of refused) {
-    const { state, certificateIds } = accounts.get(account) ?? {};
-    if (state !== 'erased') {
+    const found = accounts.get(account);
+    if (found?.state !== 'erased') {
       await native(store.gates).updateOne({ _id: account }, { $inc: { refused: n } }, { session });
       continue;
     }
-    await native(store.accounts).updateOne({ _id: account }, { $inc: { lateRefused: n } }, { session });
-    const [certificate] = certificateIds ?? [];
+    await native(store.accounts).updateOne({ _id: found._id }, { $inc: { lateRefused: n } }, { session });
+    const [certificate] = found.certificateIds ?? [];
     if (certificate === undefined) continue;
     await native(store.certificates).updateOne(
       { _id: certificate },

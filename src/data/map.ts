@@ -155,10 +155,10 @@ export const dataSets: readonly DataSet[] = [
     name: 'sealed',
     holds: 'what the law obliges to keep of an erased account, readable by the legal role alone (R10)',
     collection: 'sealedRecords',
-    owner: byAccount,
+    owner: byPseudonym,
     fields: {
       _id: 'id',
-      account: 'id',
+      subject: 'id',
       dataset: 'fact',
       key: 'id',
       until: 'fact',
@@ -250,11 +250,11 @@ export const dataSets: readonly DataSet[] = [
     name: 'processor-requests',
     holds: 'what processors were told to erase, and what they answered',
     collection: 'processorRequests',
-    owner: byAccount,
-    ownerless: 'requests that have ended',
+    owner: byPseudonym,
     fields: {
       _id: 'id',
-      account: 'id',
+      subject: 'id',
+      identity: 'secret',
       certificate: 'id',
       processor: 'id',
       kind: 'fact',
@@ -269,9 +269,10 @@ export const dataSets: readonly DataSet[] = [
       endedAt: 'fact',
       'receipts.*': 'fact',
     },
+    key: "the deployment's key",
     basis: obligation,
     erasure: 'keep',
-    reason: 'names the account until its processor has answered, which may be after the erasure; then it is forgotten',
+    reason: "proof that processors were told; the account's id is in it, encrypted, until its processor has answered",
   },
   {
     name: 'idempotency',
@@ -344,7 +345,7 @@ export const dataSets: readonly DataSet[] = [
   },
   {
     name: 'profile',
-    holds: 'the account itself: its profile, its course, its policy and its holds',
+    holds: 'the account itself: its profile, its course, its policy and its holds; then its tombstone, by pseudonym',
     collection: 'accounts',
     owner: { id: 'whole' },
     fields: {
@@ -531,7 +532,7 @@ export function dataSetNamed(name: string): DataSet {
 /** The data sets a hold may name (R9). */
 export const holdableDataSets: readonly string[] = dataSets.filter((set) => set.holdable).map((set) => set.name);
 
-/** What finds the documents of an account in a place. */
+/** What finds the documents of an account in a place, by the name it has there. */
 export function ownedBy(account: string, { owner }: Pick<DataSet, 'owner'>): Readonly<Record<string, unknown>> {
   if ('field' in owner) return { [owner.field]: account };
   // `;` follows `:`, so the range holds everything that begins with the account's id and a colon.

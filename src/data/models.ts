@@ -157,7 +157,7 @@ invoiceSchema.index({ account: 1, issuedOn: 1, _id: 1 });
 const sealedSchema = new Schema<SealedDocument>(
   {
     _id: { type: String, required: true },
-    account: { type: String, required: true },
+    subject: { type: String, required: true },
     dataset: { type: String, required: true },
     key: { type: String, required: true },
     until: { type: Date, required: true },
@@ -167,7 +167,7 @@ const sealedSchema = new Schema<SealedDocument>(
   },
   { ...plain, collection: 'sealedRecords' },
 );
-sealedSchema.index({ account: 1, until: 1, _id: 1 });
+sealedSchema.index({ subject: 1, until: 1, _id: 1 });
 
 const certificateSchema = new Schema<CertificateDocument>(
   {

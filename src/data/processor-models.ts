@@ -58,8 +58,10 @@ export interface ProcessorReceipt {
 /** One processor told to erase one account. Its `_id` is what OpenDSR calls the `subject_request_id`, a UUID v4. */
 export interface ProcessorRequestDocument {
   readonly _id: string;
-  /** Until the processor has answered. */
-  readonly account?: string;
+  /** The account's pseudonym. */
+  readonly subject: string;
+  /** The account's id, encrypted; until the processor has answered. */
+  readonly identity?: Sealed<string>;
   /** The certificate of the erasure, to which receipts are added. */
   readonly certificate: string;
   readonly processor: string;
@@ -102,7 +104,8 @@ const processorSchema = new Schema<ProcessorDocument>(
 const requestSchema = new Schema<ProcessorRequestDocument>(
   {
     _id: { type: String, required: true },
-    account: String,
+    subject: { type: String, required: true },
+    identity: Buffer,
     certificate: { type: String, required: true },
     processor: { type: String, required: true },
     kind: { type: String, required: true },
@@ -122,7 +125,7 @@ const requestSchema = new Schema<ProcessorRequestDocument>(
 requestSchema.index({ processor: 1, at: -1, _id: -1 });
 // One request for each processor and erasure, however often its conclusion is tried.
 requestSchema.index({ certificate: 1, processor: 1 }, { unique: true });
-requestSchema.index({ account: 1 }, { sparse: true });
+requestSchema.index({ subject: 1 });
 
 /** The models of a connection. */
 export function processorModelsOn(connection: Connection) {

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { ClientSession } from 'mongoose';
 import { native } from '../database';
 import type { ProcessorDocument, ProcessorRequestDocument } from './processor-models';
+import { protect } from './protect';
 import type { Store } from './store';
 
 const active = { removedAt: { $exists: false } } as const;
@@ -34,7 +35,7 @@ export interface ErasureToTell {
 
 /**
  * Writes down, in the transaction that concludes an erasure, whom to tell of it: one request for each active processor.
- * Each names the account until it is answered.
+ * Each holds the account's id, encrypted, until it is answered.
  *
  * @returns the requests, each with the name of its processor; a `processorWorkflow` sees to each
  */
@@ -51,17 +52,22 @@ export async function createProcessorRequests(
     })
     .toArray();
   if (processors.length === 0) return [];
-  const requests = processors.map(({ _id, kind }): ProcessorRequestDocument => ({
-    _id: randomUUID(),
-    account,
-    certificate,
-    processor: _id,
-    kind,
-    status: 'open',
-    at,
-    attempts: 0,
-    receipts: [],
-  }));
+  const subject = store.vault.pseudonymOf(account);
+  const secrets = await store.vault.systemCipher('secrets');
+  const requests = processors.map(({ _id: processor, kind }) =>
+    protect<ProcessorRequestDocument>(secrets, 'processorRequests', {
+      _id: randomUUID(),
+      subject,
+      identity: account,
+      certificate,
+      processor,
+      kind,
+      status: 'open',
+      at,
+      attempts: 0,
+      receipts: [],
+    }),
+  );
   await native(store.processorRequests).insertMany(requests, { session });
   return requests.map(({ _id }, index) => ({ request: _id, processor: processors[index]?.name ?? '' }));
 }

@@ -39,8 +39,9 @@ const pageSize = 8 * 1024 * 1024;
 
 /** A page of what is sealed of an account, the first to go first. A page ends early where it grows too large. */
 export async function readSealed(store: Store, account: string, { limit, after }: SealedQuery): Promise<SealedPage> {
+  const subject = store.vault.pseudonymOf(account);
   const cursor = native(store.sealed).find<SealedDocument>(
-    after === undefined ? { account } : { account, $or: behind(account, after) },
+    after === undefined ? { subject } : { subject, $or: behind(subject, after) },
     { sort: { until: 1, _id: 1 }, limit: limit + 1, batchSize: 20 },
   );
   const records: SealedRecord[] = [];
@@ -57,9 +58,9 @@ export async function readSealed(store: Store, account: string, { limit, after }
   return { records, more: false };
 }
 
-function behind(account: string, { until, dataset, key }: Pick<SealedRecord, 'until' | 'dataset' | 'key'>) {
+function behind(subject: string, { until, dataset, key }: Pick<SealedRecord, 'until' | 'dataset' | 'key'>) {
   const at = new Date(until);
-  return [{ until: { $gt: at } }, { until: at, _id: { $gt: `${account}:${dataset}:${key}` } }];
+  return [{ until: { $gt: at } }, { until: at, _id: { $gt: `${subject}:${dataset}:${key}` } }];
 }
 
 function recordOf({ dataset, key, until, law, sealedAt, document }: Opened<SealedDocument>): SealedRecord {
@@ -73,10 +74,10 @@ function recordOf({ dataset, key, until, law, sealedAt, document }: Opened<Seale
   };
 }
 
-/** A stored document, without what names it in the database, its JSON text as JSON. */
+/** A sealed document, its JSON text as JSON. */
 function readable(text: string): Readonly<Record<string, unknown>> {
-  const { _id, account, ...rest } = mongo.BSON.EJSON.parse(text) as Record<string, unknown>;
-  return { ...rest, ...(typeof rest['body'] === 'string' ? { body: jsonOf(rest['body']) } : {}) };
+  const document = mongo.BSON.EJSON.parse(text) as Record<string, unknown>;
+  return { ...document, ...(typeof document['body'] === 'string' ? { body: jsonOf(document['body']) } : {}) };
 }
 
 function jsonOf(text: string): unknown {

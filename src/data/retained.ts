@@ -11,14 +11,18 @@ import type { ClientSession, mongo } from 'mongoose';
 import { native } from '../database';
 import { bySystem } from '../lifecycle';
 import { issueCertificate, newCertificateId, type CertifiedDelay, type Retained } from './certificates';
-import { completeCertificate } from './complete-certificate';
 import type { AccountDocument, Lapse, SealedDocument } from './documents';
+import { completeLapse } from './destroy-key';
 import { deleteThroughGate } from './gate';
-import { findAccount, type Store } from './store';
+import { findAccount, findAccountWith, type Store } from './store';
 
 /** What the law keeps of an account, by data set, law and date, the first to go first. */
 export function retainedOf(store: Store, account: string, session?: ClientSession): Promise<Retained[]> {
-  return groupsOf(store, { account }, session);
+  return groupsOf(store, { subject: subjectOf(store, account) }, session);
+}
+
+function subjectOf({ vault }: Store, account: string): string {
+  return vault.pseudonymOf(account);
 }
 
 interface Group {
@@ -54,20 +58,13 @@ async function groupsOf(
  * comes first, even if nothing of it is left: its certificate is to be issued still.
  */
 export async function nextLapse(store: Store, account: string, session?: ClientSession): Promise<Date | undefined> {
-  const begun = await native(store.accounts).findOne<Pick<AccountDocument, 'lapsing'>>(
-    { _id: account },
-    { projection: { lapsing: 1 }, ...(session === undefined ? {} : { session }) },
-  );
+  const within = session === undefined ? {} : { session };
+  const begun = await findAccountWith(store, account, { projection: { lapsing: 1 }, ...within });
   if (begun?.lapsing !== undefined) return begun.lapsing.until;
   const [first] = await native(store.sealed)
     .find(
-      { account },
-      {
-        sort: { until: 1, _id: 1 },
-        limit: 1,
-        projection: { until: 1 },
-        ...(session === undefined ? {} : { session }),
-      },
+      { subject: subjectOf(store, account) },
+      { sort: { until: 1, _id: 1 }, limit: 1, projection: { until: 1 }, ...within },
     )
     .toArray();
   return first?.until;
@@ -116,15 +113,8 @@ export async function eraseLapsed(
 ): Promise<LapseOutcome> {
   const outcome = await carryOut(store, account, until, judgement, hooks);
   // Also where there is nothing: whoever carried it out may have come no further.
-  if (outcome.outcome === 'erased' || outcome.outcome === 'nothing') await completeLast(store, account);
+  if (outcome.outcome === 'erased' || outcome.outcome === 'nothing') await completeLapse(store, account);
   return outcome;
-}
-
-/** Completes the certificate of what went last; that of the account itself is not among them. */
-async function completeLast(store: Store, account: string): Promise<void> {
-  const [, ...later] = (await findAccount(store, account))?.certificateIds ?? [];
-  const last = later.at(-1);
-  if (last !== undefined) await completeCertificate(store, last);
 }
 
 async function carryOut(
@@ -163,10 +153,10 @@ async function begin(
     if (tombstone.lapsing?.until.getTime() === until.getTime()) return tombstone.lapsing;
     // One date after the other: what began is concluded first.
     if (tombstone.lapsing !== undefined) return nothing;
-    const found = await groupsOf(store, { account, until }, session);
+    const found = await groupsOf(store, { subject: subjectOf(store, account), until }, session);
     if (found.length === 0) return nothing;
     if (Math.abs(temporal.getTime() - database.getTime()) > tolerance) {
-      await recordDelay(store, session, account, until, clocks);
+      await recordDelay(store, session, tombstone._id, until, clocks);
       return { outcome: 'delayed', temporal: temporal.toISOString(), database: database.toISOString() };
     }
     if (temporal < until || database < until) return { outcome: 'not-due' };
@@ -178,7 +168,7 @@ async function begin(
       erased: 0,
     };
     const update = { $set: { lapsing }, $inc: { version: 1 } };
-    await native(store.accounts).updateOne({ _id: account }, update, { session });
+    await native(store.accounts).updateOne({ _id: tombstone._id }, update, { session });
     return lapsing;
   });
 }
@@ -186,7 +176,7 @@ async function begin(
 /** @returns how many are gone by now; nothing once none is left */
 async function eraseBatch(store: Store, account: string, until: Date): Promise<number | undefined> {
   const next = await native(store.sealed)
-    .find({ account, until }, { limit: batchSize, projection: { _id: 1 } })
+    .find({ subject: subjectOf(store, account), until }, { limit: batchSize, projection: { _id: 1 } })
     .toArray();
   if (next.length === 0) return undefined;
   const went = await deleteThroughGate(store, {
@@ -205,17 +195,18 @@ async function conclude(store: Store, account: string, until: Date): Promise<Lap
     const tombstone = await findAccount(store, account, session);
     const lapse = tombstone?.lapsing;
     if (tombstone === null || lapse?.until.getTime() !== until.getTime()) return nothing;
-    const left = await native(store.sealed).countDocuments({ account, until }, { session });
+    const { _id } = tombstone;
+    const left = await native(store.sealed).countDocuments({ subject: subjectOf(store, _id), until }, { session });
     const records = countOf(lapse);
     if (left > 0 || lapse.erased !== records) {
       throw new Error(`of ${records} kept until ${until.toISOString()}, ${lapse.erased} went and ${left} are left`);
     }
     const at = await store.databaseTime();
-    const retained = await retainedOf(store, account, session);
+    const retained = await retainedOf(store, _id, session);
     const certificate = newCertificateId();
     const last = retained.at(-1);
     await native(store.accounts).updateOne(
-      { _id: account },
+      { _id },
       {
         $set: {
           certificateIds: [...(tombstone.certificateIds ?? []), certificate],
@@ -227,9 +218,9 @@ async function conclude(store: Store, account: string, until: Date): Promise<Lap
       { session },
     );
     const details = { until: until.toISOString(), sets: lapse.found, certificate };
-    const entry = { at, actor: bySystem, action: 'retained.erased', account, details };
-    const { _id } = await store.audit.append(session, entry);
-    await certify(store, session, tombstone, lapse, { id: certificate, entry: _id, retained, at });
+    const entry = { at, actor: bySystem, action: 'retained.erased', account: _id, details };
+    const { _id: entryId } = await store.audit.append(session, entry);
+    await certify(store, session, tombstone, lapse, { id: certificate, entry: entryId, retained, at });
     return { outcome: 'erased', records, certificate };
   });
 }

@@ -35,6 +35,7 @@ export interface SealHooks {
 /** What a document of a sealed data set has to have. */
 interface Dated {
   readonly _id: string;
+  readonly account: string;
   /** The calendar date the law counts from. */
   readonly issuedOn: string;
 }
@@ -94,7 +95,8 @@ async function sealBatch(store: Store, sealing: Sealing, ciphers: Ciphers): Prom
   return store.transaction(async (session): Promise<SealedBatch | undefined> => {
     const found = await nextDocuments(store, session, sealing);
     if (found.length === 0) return { sealed: 0 };
-    const sealed = found.map((document) => sealedForm(ciphers, deletion.account, set, document, sealedAt));
+    const subject = store.vault.pseudonymOf(deletion.account);
+    const sealed = found.map((document) => sealedForm(ciphers, deletion.account, subject, set, document, sealedAt));
     await native(store.sealed).insertMany(sealed, { session });
     const ids = found.map(({ _id }) => _id);
     const went = await deleteIn(store, session, {
@@ -130,19 +132,27 @@ async function nextDocuments(store: Store, session: ClientSession, sealing: Seal
   return documents;
 }
 
-function sealedForm(ciphers: Ciphers, account: string, set: DataSet, document: Dated, sealedAt: Date): SealedDocument {
+function sealedForm(
+  ciphers: Ciphers,
+  account: string,
+  subject: string,
+  set: DataSet,
+  document: Dated,
+  sealedAt: Date,
+): SealedDocument {
   if (set.statutory === undefined) throw new Error(`no law obliges to keep ${set.name}`);
   const key = document._id.startsWith(`${account}:`) ? document._id.slice(account.length + 1) : document._id;
-  const opened = reveal(ciphers.account, set.collection, document);
+  // It outlives the account: nothing of it says whose it was but the pseudonym (R22).
+  const { _id, account: _account, ...kept } = reveal(ciphers.account, set.collection, document);
   return protect<SealedDocument>(ciphers.retained, sealedCollection, {
-    _id: `${account}:${set.name}:${key}`,
-    account,
+    _id: `${subject}:${set.name}:${key}`,
+    subject,
     dataset: set.name,
     key,
     until: statutoryEnd(document.issuedOn, set.statutory),
     sealedAt,
     law: set.statutory.law,
-    document: mongo.BSON.EJSON.stringify(opened, { relaxed: false }),
+    document: mongo.BSON.EJSON.stringify(kept, { relaxed: false }),
   });
 }
 

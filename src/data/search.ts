@@ -23,10 +23,14 @@ export interface Search {
   readonly found: readonly Leftover[];
 }
 
-/** What the search leaves out: the account's own documents, which the tombstone replaces, and what the map says is kept. */
+/**
+ * What the search leaves out, exactly: the two documents of the account itself that go in the very transaction which issues
+ * its certificate, one of them for the tombstone. What is kept by the account's pseudonym is not left out: it is searched
+ * for the id as well.
+ */
 const declaredRemainder = dataSets
-  .filter((set) => set.erasure === 'reduce' || set.erasure === 'keep')
-  .map((set) => set.collection);
+  .filter((set) => set.erasure === 'reduce')
+  .map(({ collection }) => `${collection}: the account's own document`);
 
 /**
  * Searches the database for an account, by a way of its own: it does not walk the plan but asks the server what
@@ -47,7 +51,7 @@ export async function searchRemains(
   const found: Leftover[] = [];
   const names = (await database.listCollections({}, { nameOnly: true }).toArray()).map(({ name }) => name);
   for (const name of names.sort()) {
-    if (name.startsWith('system.') || declaredRemainder.includes(name)) continue;
+    if (name.startsWith('system.')) continue;
     checkpoint();
     const collection = database.collection<{ _id: string }>(name);
     const how = isDeclared(name) ? 'by-account' : 'raw';
@@ -65,6 +69,40 @@ export async function searchRemains(
   return { collections, except: declaredRemainder, found };
 }
 
+/** Where keys are declared to lie. */
+const keysCollection = 'vaultKeys';
+
+/**
+ * Searches the key store for a key that was destroyed: that nothing is left of it but the mark, and that no other collection
+ * of its database holds one by that name.
+ */
+export async function searchKeys(
+  { vault }: Pick<Store, 'vault'>,
+  account: string,
+  kind: 'account' | 'retained',
+): Promise<Pick<Search, 'collections' | 'found'>> {
+  const { connection } = vault.keyStore;
+  const database = connection.getClient().db(connection.name);
+  const key = `${kind}/${vault.pseudonymOf(account)}`;
+  const collections: Searched[] = [];
+  const found: Leftover[] = [];
+  const names = (await database.listCollections({}, { nameOnly: true }).toArray()).map(({ name }) => name);
+  for (const name of names.sort()) {
+    if (name.startsWith('system.')) continue;
+    const collection = database.collection<{ _id: string }>(name);
+    const how = name === keysCollection ? 'by-account' : 'raw';
+    const records = how === 'raw' ? await countMentions(collection, key) : await countKeys(collection, key);
+    collections.push({ collection: `${name} in the key store`, how });
+    if (records > 0) found.push({ collection: `${name} in the key store`, records });
+  }
+  return { collections, found };
+}
+
+async function countKeys(collection: mongo.Collection<{ _id: string }>, key: string): Promise<number> {
+  const left = await collection.findOne<Readonly<Record<string, unknown>>>({ _id: key });
+  return left !== null && ('versions' in left || 'index' in left || 'current' in left) ? 1 : 0;
+}
+
 function isDeclared(name: string): boolean {
   return [...dataSets, ...otherCollections].some((set) => set.collection === name);
 }
@@ -75,10 +113,12 @@ async function countOwned(
   account: string,
 ): Promise<number> {
   const declared = dataSets.find((set) => set.collection === name);
+  // The account's own document is to go in a moment, and is no remainder.
+  const own = declared?.erasure === 'reduce';
   // One question for each index: a single one with all of them would read large collections from end to end.
   const questions = [
-    ...(declared === undefined ? [] : [ownedBy(account, declared)]),
-    ownedBy(account, { owner: { id: 'whole' } }),
+    ...(declared === undefined || own ? [] : [ownedBy(account, declared)]),
+    ...(own ? [] : [ownedBy(account, { owner: { id: 'whole' } })]),
     ownedBy(account, { owner: { id: 'prefix' } }),
   ];
   let records = 0;

@@ -1,10 +1,12 @@
 /** The database as this product sees it: its collections, transactions, and its clock. */
 import mongoose, { type ClientSession, type Connection } from 'mongoose';
 import { openAuditLog, type AuditLog } from '../audit';
+import { native } from '../database';
 import type { ClientTls } from '../transit';
 import type { Vault } from '../vault';
 import type { AccountDocument } from './documents';
 import { modelsOn, type Models } from './models';
+import { tombstoneId, tombstoneIdPattern } from './names';
 import { claimRegion } from './region';
 
 /** One region's database. */
@@ -60,12 +62,28 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   return storeOn(connection, options.region, options.vault);
 }
 
-/** An account or its tombstone, whole; inside a transaction where a session is given. */
-export function findAccount(store: Store, id: string, session?: ClientSession): Promise<AccountDocument | null> {
-  return store.accounts
-    .findById(id, null, session === undefined ? {} : { session })
-    .lean<AccountDocument>()
-    .exec();
+/** How an account is looked for. */
+export interface FindOptions {
+  readonly session?: ClientSession;
+  /** The fields that are wanted; all where nothing is said. */
+  readonly projection?: Readonly<Record<string, 1>>;
+}
+
+/**
+ * An account or its tombstone, by the account's id or the tombstone's; inside a transaction where a session is given. What
+ * is changed of it is changed by its `_id`, which is not the id asked for once the account is erased.
+ */
+export async function findAccount(store: Store, id: string, session?: ClientSession): Promise<AccountDocument | null> {
+  return findAccountWith(store, id, session === undefined ? {} : { session });
+}
+
+/** {@link findAccount}, and not more of it than is wanted. */
+export async function findAccountWith(store: Store, id: string, options: FindOptions): Promise<AccountDocument | null> {
+  const accounts = native(store.accounts);
+  // Living accounts are asked for all day, and found by the first question.
+  const living = await accounts.findOne<AccountDocument>({ _id: id }, options);
+  if (living !== null || tombstoneIdPattern.test(id)) return living;
+  return accounts.findOne<AccountDocument>({ _id: tombstoneId(store, id) }, options);
 }
 
 /** The store on an open connection. */

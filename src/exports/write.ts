@@ -9,7 +9,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { native } from '../database';
-import { dataSetNamed, openProfile, type AccountDocument, type DataSet, type Store } from '../data';
+import { dataSetNamed, findAccount, openProfile, type DataSet, type Store } from '../data';
 import type { Cipher } from '../vault';
 import { registerExports, type ExportDocument, type ExportFile, type StoredPart } from './documents';
 import { ExportEndedError, ExportGoneError, ExportStuckError, ExportSupersededError } from './errors';
@@ -232,7 +232,7 @@ class Writing {
   /** Reads all of it back, describes it, and says that it is ready. */
   async #finish(): Promise<Finished> {
     const found = await readExport(this.store, this.exportId);
-    const account = await native(this.store.accounts).findOne<AccountDocument>({ _id: found.account });
+    const account = await findAccount(this.store, found.account);
     if (account === null) throw new ExportGoneError(`there is no account ${found.account}`);
     const cipher = await this.store.vault.cipherOf(found.account);
     const archive = createHash('sha256');

@@ -1,7 +1,8 @@
 /** Callbacks of processors: verified before they are read, recorded before anybody is told. */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { ProcessorDocument, ProcessorRequestDocument, Store } from '../data';
+import type { ProcessorDocument, Store } from '../data';
 import { NotAuthenticError } from './errors';
+import { accountOf } from './identity';
 import { keepable, readCallback, verifySignature } from './opendsr';
 import { findProcessor, findRequest, recordAnswer } from './record';
 import { secretOf } from './secret';
@@ -32,14 +33,14 @@ export async function receiveCallback(
   const processor = await findProcessor(store, request.processor);
   const answer =
     request.kind === 'opendsr'
-      ? openDsrAnswer(processor, request, signed, settings, now)
+      ? openDsrAnswer(processor, { id, account: await accountOf(store, request) }, signed, settings, now)
       : webhookAnswer(await secretOf(store, processor), id, signed);
   return recordAnswer(store, processor, id, { at: now, via: 'callback', ...answer });
 }
 
 function openDsrAnswer(
   { domain, certificate }: ProcessorDocument,
-  { _id: id, account }: ProcessorRequestDocument,
+  { id, account }: { readonly id: string; readonly account: string | undefined },
   { headers, body }: Signed,
   { publicUrl }: ProcessorSettings,
   now: Date,

@@ -153,7 +153,8 @@ const known: ReadonlySet<string> = new Set(Object.keys(callbackSchema.shape));
 
 /**
  * What can be kept of signed bytes. An answer to a request repeats it and must not be stored, says the specification, and
- * no certificate may name its account: the digest stays, and with it the signature can be verified as well.
+ * no certificate may name its account: the digest stays, and with it the signature can be verified as well. Where the account
+ * is known no more, nobody can tell, and the digest is all that is kept.
  */
 export function keepable(
   body: Buffer,
@@ -161,7 +162,7 @@ export function keepable(
 ): { readonly sha256: string; readonly body?: string } {
   const sha256 = hash('sha256', body);
   const members = Object.entries(z.record(z.string(), z.unknown()).parse(JSON.parse(body.toString())));
-  const names = (value: unknown): boolean => account !== undefined && JSON.stringify(value).includes(account);
+  const names = (value: unknown): boolean => account === undefined || JSON.stringify(value).includes(account);
   const plain = members.every(([name, value]) => known.has(name) && typeof value !== 'object' && !names(value));
   return plain ? { sha256, body: body.toString('base64') } : { sha256 };
 }

@@ -33,7 +33,7 @@ export interface ProcessorAnswer extends ProcessorReceipt {
 
 /**
  * Records what a processor said of a request. What brings it no further changes nothing, so a repeat does not. A last
- * word is added to the certificate, and the account is forgotten.
+ * word is added to the certificate, and the account's id is forgotten.
  *
  * @returns whether it was news
  */
@@ -49,7 +49,7 @@ export function recordAnswer(store: Store, processor: ProcessorDocument, id: str
       {
         $set: { status: answer.status, ...expected, ...(isLast ? { endedAt: answer.at } : {}) },
         $push: { receipts: receipt },
-        $unset: { lastError: '', ...(isLast ? { account: '' } : {}) },
+        $unset: { lastError: '', ...(isLast ? { identity: '' } : {}) },
       },
       { session },
     );
@@ -119,7 +119,7 @@ export function recordEscalation(store: Store, id: string, at: Date): Promise<Pr
 }
 
 /**
- * Records that a processor never confirmed, in the audit log and with the certificate, and forgets the account.
+ * Records that a processor never confirmed, in the audit log and with the certificate, and forgets the account's id.
  *
  * @returns the request, where it had not ended before
  */
@@ -130,7 +130,7 @@ export function recordAbandonment(store: Store, id: string, at: Date): Promise<P
     const processor = await findProcessor(store, request.processor, session);
     await native(store.processorRequests).updateOne(
       { _id: id },
-      { $set: { status: 'failed', endedAt: at }, $unset: { account: '' } },
+      { $set: { status: 'failed', endedAt: at }, $unset: { identity: '' } },
       { session },
     );
     await addAddendum(store, session, request.certificate, {
@@ -195,8 +195,9 @@ async function auditStep(
   await store.audit.append(session, { at, actor: bySystem, action, ...subjectOf(request), details });
 }
 
-function subjectOf({ account }: ProcessorRequestDocument): { readonly account?: string } {
-  return account === undefined ? {} : { account };
+/** The account is named by its tombstone's id. */
+function subjectOf({ subject }: ProcessorRequestDocument): { readonly account: string } {
+  return { account: `~${subject}` };
 }
 
 function detailsOf({ _id, processor }: ProcessorRequestDocument) {

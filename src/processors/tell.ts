@@ -4,6 +4,7 @@ import { native } from '../database';
 import { exchange, type Exchanged } from './addresses';
 import { discoverCertificate, openDsrUrl } from './discovery';
 import { CertificateRefusedError, NotAuthenticError, ProcessorAnswerError, TargetRefusedError } from './errors';
+import { accountOf } from './identity';
 import { keepable, readAcknowledgement, readStatus, requestBody, verifySignature, type Said } from './opendsr';
 import {
   findProcessor,
@@ -91,7 +92,7 @@ async function tellOpenDsr(telling: Telling, processor: ProcessorDocument, reque
   const asked =
     request.attempts > 0 ? await askStatus(telling, processor, request).catch(unlessExpected(request, now)) : undefined;
   if (asked !== undefined && (isEnded(asked.status) || asked.expectedBy > now)) return;
-  const { account } = request;
+  const account = await accountOf(store, request);
   if (account === undefined) return;
   if (settings.publicUrl === undefined) throw new ProcessorAnswerError('ABLAUF_PUBLIC_URL is not set');
   const body = requestBody({
@@ -147,7 +148,7 @@ async function settle(
   { body }: Exchanged,
   said: Signed,
 ): Promise<Said> {
-  const kept = keepable(body, request.account);
+  const kept = keepable(body, await accountOf(store, request));
   if (await recordAnswer(store, processor, request._id, { at: now, via, ...said, ...kept })) return said;
   return { ...said, expectedBy: await recordExpectation(store, request, said.expectedBy) };
 }
@@ -184,7 +185,7 @@ async function authenticated(
 
 async function tellWebhook(telling: Telling, processor: ProcessorDocument, request: ProcessorRequestDocument) {
   const { store, settings, now } = telling;
-  const { account } = request;
+  const account = await accountOf(store, request);
   const secret = await secretOf(store, processor);
   if (account === undefined || secret === undefined) return;
   const { publicUrl } = settings;

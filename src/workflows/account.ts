@@ -32,7 +32,7 @@ import {
   type ChildWorkflowOptions,
 } from '@temporalio/workflow';
 import { ActivityFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import type { Activities, ConcludedErasure, StepRecord, Surroundings } from '../activities';
+import type { Activities, ConcludedErasure, RecordedStep, StepRecord, Surroundings } from '../activities';
 import {
   begin,
   bySystem,
@@ -100,7 +100,7 @@ const { recordStep, recordCreation } = proxyActivities<Activities>({
 
 // Erasing may take hours. It heartbeats, goes on where it stopped, and is tried again for as long as it takes. Whoever
 // stops it waits until it has stopped: what it does then is known.
-const { beginErasure, eraseAccountData, concludeErasure } = proxyActivities<Activities>({
+const { beginErasure, eraseAccountData, concludeErasure, finishErasure } = proxyActivities<Activities>({
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   startToCloseTimeout: '7 days',
   heartbeatTimeout: '10 seconds',
@@ -206,6 +206,7 @@ const askingAgain = '5 seconds';
 const longestWait = MAX_PERIOD;
 
 const idTaken = 'the id is taken, and ids are never reused';
+const itIsErased = 'the account is erased and never comes back';
 
 const byHand: Actor = { type: 'temporal', id: 'signal' };
 
@@ -337,7 +338,7 @@ class AccountCourse {
 
   async #end(outcome: AccountOutcome): Promise<AccountOutcome> {
     for (const message of this.#inbox.splice(0)) {
-      message.outcome = refuse(this.#lifecycle, 'account-erased', 'the account is erased and never comes back');
+      message.outcome = refuse(this.#lifecycle, 'account-erased', itIsErased);
     }
     await condition(allHandlersFinished);
     return outcome;
@@ -451,22 +452,26 @@ class AccountCourse {
     const decision = decide(this.#lifecycle, command, { account, now: now(), actor, newId: uuid4, ...rest });
     if ('refused' in decision) return decision;
     try {
-      return { recorded: await this.#record(decision.step, context) };
+      const recorded = await this.#record(decision.step, context);
+      return recorded === undefined ? refuse(this.#lifecycle, 'account-erased', itIsErased) : { recorded };
     } catch (error) {
       if (failureTypeOf(error) !== 'VersionMismatchError') throw error;
       return refuse(this.#lifecycle, 'precondition-failed', 'the account has changed since');
     }
   }
 
-  async #record(step: Step, context: MessageContext): Promise<Recorded> {
-    const {
-      seq,
-      version,
-      receipt,
-      withdrawn = [],
-    } = await recordStep.executeWithOptions({ summary: recordSummary(this.#seq + 1, step.action) }, [
-      this.#stepRecord(step, context),
-    ]);
+  /** Records a step, and becomes what it says. @returns nothing where the account turned out to be erased */
+  async #record(step: Step, context: MessageContext): Promise<Recorded | undefined> {
+    const record = this.#stepRecord(step, context);
+    const summary = recordSummary(record.seq, step.action);
+    let recorded: RecordedStep;
+    try {
+      recorded = await recordStep.executeWithOptions({ summary }, [record]);
+    } catch (error) {
+      if (await this.#adoptErasure(error)) return undefined;
+      throw error;
+    }
+    const { seq, version, receipt, withdrawn = [] } = recorded;
     this.#become(step);
     for (const exportId of withdrawn) this.#withdraw(exportId);
     if (step.action === 'hold.placed') this.#holdsPlaced += 1;
@@ -576,7 +581,7 @@ class AccountCourse {
     }
     const ended = beginning.done ?? { finished: false };
     if ('failure' in ended && failureTypeOf(ended.failure) !== 'PlanDeviationError') {
-      this.#withdrawBeginning(ended.failure);
+      if (!(await this.#adoptErasure(ended.failure))) this.#withdrawBeginning(ended.failure);
       return;
     }
     this.#beginning = undefined;
@@ -606,6 +611,7 @@ class AccountCourse {
         this.#beginning = undefined;
         return;
       } catch (error) {
+        if (await this.#adoptErasure(error)) return;
         if (pauseAfter(error) === undefined) throw error;
         // The erasing activity asks the same thing at a moment of its own, and may yet be told yes: until it has ended, the
         // number of this step is not free for another. If it was told yes, a hold must not wait until all is erased.
@@ -667,6 +673,7 @@ class AccountCourse {
       concluded = await concluding;
     } catch (error) {
       if (interrupted) return;
+      if (await this.#adoptErasure(error)) return;
       const pause = pauseAfter(error);
       if (pause === undefined) throw error;
       this.#describe(`erasure is not complete: ${messageOf(error)}`);
@@ -677,8 +684,26 @@ class AccountCourse {
     await this.#handOver(concluded);
   }
 
+  /**
+   * A step with the number of another may mean that the account is erased, and that this workflow was not told: a worker
+   * that lost Temporal recorded it, while what came for the account was on its way. Then what is left of that erasure is
+   * done, and this workflow ends as it would have. Any other contradiction stays one.
+   */
+  async #adoptErasure(error: unknown): Promise<boolean> {
+    if (failureTypeOf(error) !== 'SequenceConflictError') return false;
+    const summary = 'Another step has this number: see whether the account is erased';
+    const erased = await finishErasure.executeWithOptions({ summary }, [{ account: this.#input.account }]);
+    if (erased === null) return false;
+    this.#beginning = undefined;
+    this.#lifecycle = erased.lifecycle;
+    this.#seq = erased.seq;
+    this.#describe();
+    await this.#handOver(erased);
+    return true;
+  }
+
   /** Starts what outlives the account: telling processors, and keeping what the law demands until its date (R10). */
-  async #handOver({ told = [], retained = false }: Partial<ConcludedErasure>): Promise<void> {
+  async #handOver({ subject, told = [], retained = false }: Partial<ConcludedErasure>): Promise<void> {
     const { account, region } = this.#input;
     const parentClosePolicy = ParentClosePolicy.ABANDON;
     for (const request of told) {
@@ -690,11 +715,13 @@ class AccountCourse {
       });
     }
     if (retained) {
+      // It goes by the tombstone's id (R22); before there were pseudonyms it went by the account's.
+      const name = subject === undefined ? account : `~${subject}`;
       await this.#begin(retainedWorkflowType, {
-        workflowId: `retained/${region}/${account}`,
-        args: [{ account, region }],
-        staticSummary: retainedSummary(account, region),
-        typedSearchAttributes: [{ key: searchAttributes.accountId, value: account }],
+        workflowId: `retained/${region}/${subject ?? account}`,
+        args: [{ account: name, region }],
+        staticSummary: retainedSummary(name, region),
+        typedSearchAttributes: [{ key: searchAttributes.accountId, value: name }],
         parentClosePolicy,
       });
     }

@@ -1,7 +1,7 @@
 /*
  * What the law keeps of one erased account (R10), until its last date.
  *
- * 1. It knows nothing but the account: every date is asked for anew, at least once a year. Nothing is lost when the run is
+ * 1. It knows nothing but the account, by its tombstone's id: every date is asked for anew, at least once a year. Nothing is lost when the run is
  *    rolled over, or begun again by hand.
  * 2. Waking is not erasing: the activity asks two clocks, in the transaction that begins it. Until they agree, it waits.
  * 3. It ends when nothing is kept any more.
@@ -45,6 +45,7 @@ const { eraseRetained } = proxyActivities<Activities>({
 
 /** What a run begins with. */
 export interface RetainedInput {
+  /** The id of its tombstone; in runs begun before there were pseudonyms, the account's. */
   readonly account: string;
   readonly region: string;
   /** How often the erasure of the next date was asked for in vain, by the runs before. */

@@ -159,7 +159,7 @@ export const recordedCourses: readonly RecordedCourse[] = [
       await erased(system, id);
       await until(system, id, (account) => account.certificateIds?.length === 2);
       await system.sleep(500);
-      return `retained/${system.store.region}/${id}`;
+      return `retained/${system.store.region}/${system.store.vault.pseudonymOf(id)}`;
     },
   },
   {

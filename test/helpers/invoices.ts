@@ -1,6 +1,6 @@
 /** Invoices past the API, and accounts in the middle of their erasure, for tests of what the law keeps. */
 import type { AccountDocument, Store } from '../../src/data';
-import { dataSetNamed } from '../../src/data';
+import { dataSetNamed, tombstoneId } from '../../src/data';
 import { native } from '../../src/database';
 import { profileIn } from './profiles';
 import { storePlainInvoices } from './records';
@@ -46,11 +46,12 @@ export async function erasingAccount(store: Store, account: string = randomAccou
 /** Leaves the tombstone of an account whose invoices are sealed. */
 export async function bury(store: Store, account: string, certificateIds: readonly string[] = []): Promise<void> {
   const [last] = await native(store.sealed)
-    .find({ account }, { sort: { until: -1 }, limit: 1 })
+    .find({ subject: store.vault.pseudonymOf(account) }, { sort: { until: -1 }, limit: 1 })
     .toArray();
   const at = new Date();
+  await native(store.accounts).deleteOne({ _id: account });
   await native(store.accounts).replaceOne(
-    { _id: account },
+    { _id: tombstoneId(store, account) },
     {
       region,
       state: 'erased',
@@ -64,5 +65,6 @@ export async function bury(store: Store, account: string, certificateIds: readon
       version: 5,
       createdAt: at,
     },
+    { upsert: true },
   );
 }

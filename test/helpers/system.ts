@@ -9,6 +9,7 @@ import { createActivities, type Activities } from '../../src/activities';
 import { startSequencer } from '../../src/audit';
 import {
   assertDeclared,
+  findAccount,
   openStore,
   prepareStore,
   storeDraft,
@@ -278,7 +279,6 @@ async function assemble(options: SystemOptions, ground: Ground): Promise<System>
     now: ground.now,
     sleep: ground.sleep,
     async createAccount({ id = randomAccountId(), plan = 'standard', overrides = {}, state = 'active', since } = {}) {
-      await store.vault.makeKey(id);
       const draftId = randomUUID();
       await storeDraft(store, {
         _id: draftId,
@@ -296,16 +296,13 @@ async function assemble(options: SystemOptions, ground: Ground): Promise<System>
     send: (account, name, body = {}, context = {}) =>
       courses.send(account, name, body, { actor: admin, ...context }, randomUUID()),
     async account(id) {
-      const found = await store.accounts.findById(id).lean<AccountDocument>().exec();
+      const found = await findAccount(store, id);
       if (found === null) throw new Error(`there is no account ${id}`);
       return found;
     },
     async actions(id) {
-      const entries = await store.audit.entries
-        .find({ subject: store.vault.pseudonymOf(id) })
-        .sort({ seq: 1, at: 1 })
-        .lean()
-        .exec();
+      const subject = store.vault.pseudonymOf(id);
+      const entries = await store.audit.entries.find({ subject }).sort({ seq: 1, at: 1 }).lean().exec();
       return entries.map((entry) => entry.action);
     },
     async stop() {

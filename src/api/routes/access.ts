@@ -19,9 +19,10 @@ export function accessRoutes(workshop: Workshop): Route[] {
       params: accountParamsSchema,
       query: accessQuerySchema,
       async handle(call) {
-        const { _id, state, lifecycle, deadline } = await seekAccount(workshop, call, call.params.id, needed);
+        const { id } = call.params;
+        const { state, lifecycle, deadline } = await seekAccount(workshop, call, id, needed);
         const until = deadline === undefined ? undefined : { at: deadline.at.toISOString() };
-        return { status: 200, body: accessOf(_id, state, lifecycle.causes[0]?.reason, until) };
+        return { status: 200, body: accessOf(id, state, lifecycle.causes[0]?.reason, until) };
       },
     }),
   ];

@@ -4,11 +4,13 @@ import { native } from '../../database';
 import { may, permissions } from '../../access';
 import {
   AccountExistsError,
+  findAccountWith,
   indexesOf,
   openProfile,
   protectFormer,
   protectProfile,
   storeDraft,
+  tombstoneId,
   type AccountDocument,
   type Profile,
 } from '../../data';
@@ -52,7 +54,7 @@ export function accountRoutes(workshop: Workshop): Route[] {
         const settings = defaults instanceof Promise ? await defaults : defaults;
         return {
           status: 200,
-          body: await accountFor(workshop, account, call.principal, settings),
+          body: await accountFor(workshop, account, call.principal, settings, call.params.id),
           version: account.version,
         };
       },
@@ -93,7 +95,7 @@ async function create(workshop: Workshop, call: Call<unknown, unknown, NewAccoun
   assertMayAdopt(call, clock());
   const id = body.id ?? attempt.newAccount;
   const [taken, settings] = await Promise.all([
-    native(store.accounts).findOne({ _id: id }, { projection: { _id: 1 } }),
+    findAccountWith(store, id, { projection: { _id: 1 } }),
     defaults.current(),
     courses.reach(),
   ]);
@@ -191,10 +193,14 @@ async function list(workshop: Workshop, call: Call<unknown, AccountsQuery>) {
   return { status: 200, body: { ...page, items: await accountsFor(workshop, page.items, principal, settings) } };
 }
 
-/** An id that begins so, or this name or e-mail, in whatever case. `~` sorts behind everything an id may hold. */
+/**
+ * An id that begins so, the whole id of an erased account, or this name or e-mail, in whatever case. `~` sorts behind
+ * everything an id may hold.
+ */
 async function searchFor({ store }: Workshop, q: string): Promise<mongo.Filter<AccountDocument>> {
   const { nameIndex, emailIndex } = await indexesOf(store, q);
-  return { $or: [{ _id: { $gte: q, $lt: `${q}~` } }, { nameIndex }, { emailIndex }] };
+  const ids = [{ _id: { $gte: q, $lt: `${q}~` } }, { _id: tombstoneId(store, q) }];
+  return { $or: [...ids, { nameIndex }, { emailIndex }] };
 }
 
 async function changeProfile(workshop: Workshop, call: Call<{ id: string }, unknown, ProfileChange>) {

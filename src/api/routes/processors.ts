@@ -214,7 +214,7 @@ export function processorRoutes(workshop: Workshop): Route[] {
         at: clock(),
         actor: { type: 'system', id: 'public' },
         action: 'processor.callback-refused',
-        ...(request.account === undefined ? {} : { account: request.account }),
+        account: `~${request.subject}`,
         details: { request: id, processor: request.processor, reason },
         requestId,
       });
@@ -265,14 +265,14 @@ function processorFor({
 }
 
 function requestFor(request: ProcessorRequestDocument) {
-  const { _id, account, certificate, status, at, attempts, lastError, receipts } = request;
+  const { _id, subject, certificate, status, at, attempts, lastError, receipts } = request;
   const { lastSentAt, expectedBy, escalatedAt, endedAt } = request;
   const times = Object.entries({ lastSentAt, expectedBy, escalatedAt, endedAt }).flatMap(([name, time]) =>
     time === undefined ? [] : [[name, time.toISOString()] as const],
   );
   return {
     id: _id,
-    ...(account === undefined ? {} : { account }),
+    account: `~${subject}`,
     certificate,
     status,
     at: at.toISOString(),
