@@ -1,8 +1,8 @@
 /** Master key, account keys, field encryption, signing. */
 export * from './errors';
 export { isSealedText, sealedOverhead, type Cipher, type Place } from './cipher';
-export { openKeyStore, type KeyDocument, type KeyStore, type KeyStoreOptions, type WrappedKey } from './key-store';
+export { openKeyStore, type KeyDocument, type KeyStore } from './key-store';
 export { leastMasterKeyLength, localKeyProvider, type KeyProvider } from './master-key';
 export { signJws } from './jws';
 export type { PublicKey, Signer } from './signer';
-export { contextOf, openVault, type SystemKey, type Vault, type VaultOptions } from './vault';
+export { contextOf, openVault, type Vault, type VaultOptions } from './vault';
