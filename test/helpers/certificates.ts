@@ -48,6 +48,8 @@ export async function run(command: string, options: readonly string[], input = '
   const texts = { out: '', err: '' };
   child.stdout.on('data', (bytes: Buffer) => (texts.out += bytes.toString()));
   child.stderr.on('data', (bytes: Buffer) => (texts.err += bytes.toString()));
+  // A program may end without reading what it is given.
+  child.stdin.on('error', () => undefined);
   child.stdin.end(input);
   const [code] = (await once(child, 'close')) as [number | null];
   return { code: code ?? -1, ...texts };
