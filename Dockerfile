@@ -15,6 +15,8 @@ COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY --from=build /app/tools ./tools
+# What a volume for the ledger of erasures is mounted on: a new one takes its owner from here.
+RUN install -d -o 1000 -g 1000 -m 700 /var/lib/ablauf
 # By number, so that Kubernetes can see that it is not root. It is the image's own user "node".
 USER 1000:1000
 EXPOSE 3000

@@ -2,6 +2,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { freePort } from '../src/embedded';
@@ -36,6 +37,7 @@ export async function startApi(ground: Ground, database: string): Promise<Api> {
       ABLAUF_MONGODB_URI: databaseUri(ground, database),
       ABLAUF_VAULT_URI: vaultUri(databaseUri(ground, database)),
       ABLAUF_VAULT_SHARED: '1',
+      ABLAUF_LEDGER: `file:${join(tmpdir(), database, 'ledger.ndjson')}`,
       ABLAUF_TEMPORAL_ADDRESS: ground.temporalAddress,
       ABLAUF_LOG_LEVEL: 'warn',
     },

@@ -9,6 +9,7 @@ import type { ExportLimits, S3Options } from './exports';
 import { MAX_PERIOD, parseDuration, periodFlaws, sites, type Settings, type Site } from './lifecycle';
 import { durationSchema } from './lifecycle/schemas';
 import { transitConfig, transitVariables, type TransitConfig } from './config-transit';
+import { ledgerConfig, ledgerVariables, type LedgerConfig } from './config-ledger';
 import { isSecret, type ProcessorSettings } from './processors';
 import { leastMasterKeyLength } from './vault';
 import { parseWitnesses, type WitnessPlace } from './witnesses';
@@ -79,6 +80,7 @@ const schema = z.object({
     .describe(
       'How long backups of the key store are kept: an erasure is final when the last that holds its key is gone (R22)',
     ),
+  ...ledgerVariables,
   ABLAUF_TEMPORAL_ADDRESS: z.string().min(1).describe('Temporal, as host:port'),
   ABLAUF_TEMPORAL_NAMESPACE: z.string().min(1).default('default').describe('Namespace'),
   ...transitVariables,
@@ -239,6 +241,7 @@ export interface Config {
   /** What is encrypted on its way, and how (R21). */
   readonly transit: TransitConfig;
   readonly mongodbUri: string;
+  readonly ledger: LedgerConfig;
   readonly temporal: {
     readonly address: string;
     readonly namespace: string;
@@ -285,6 +288,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (parseDuration(values.ABLAUF_MIN_PERIOD) < 1000) flaws.push('ABLAUF_MIN_PERIOD: must be at least PT1S');
   const exports = exportConfig(values, flaws);
   const transit = transitConfig(values, (name) => environment[`${name}_FILE`], flaws);
+  const ledger = ledgerConfig(values, flaws);
   const previous = previousKeys(values.LITELLM_MASTER_KEY_PREVIOUS, flaws);
   if (values.ABLAUF_VAULT_SHARED === '0' && hostsOf(values.ABLAUF_VAULT_URI) === hostsOf(values.ABLAUF_MONGODB_URI)) {
     flaws.push(
@@ -310,6 +314,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     },
     transit,
     mongodbUri: values.ABLAUF_MONGODB_URI,
+    ledger,
     temporal: {
       address: values.ABLAUF_TEMPORAL_ADDRESS,
       namespace: values.ABLAUF_TEMPORAL_NAMESPACE,

@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import {
   type Child,
   type DevSettings,
+  devLedger,
   devSecrets,
   EmbeddedServerError,
   keepRunning,
@@ -62,7 +63,7 @@ async function runDev(
   const failing = new AbortController();
   const run: Run = {
     settings,
-    env: { ...env, ...devSecrets(settings, env), ABLAUF_DATA_DIR: settings.dataDir },
+    env: { ...env, ...devSecrets(settings, env), ...devLedger(settings, env), ABLAUF_DATA_DIR: settings.dataDir },
     print,
     signal: AbortSignal.any([signal, failing.signal]),
     stops: new Map(),

@@ -1,5 +1,6 @@
 /** The API process: answers over HTTP until it is told to stop. */
 import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
 import { createKeyring, registerKeys } from './access';
@@ -10,6 +11,7 @@ import { sayPlain } from './config-transit';
 import { assertDeclared, prepareStore } from './data';
 import { openArchives, registerExports } from './exports';
 import { checkHealth, serveMetrics } from './operations';
+import { openConfiguredLedger } from './open-ledger';
 import { openConfiguredStore } from './open-store';
 import { openConfiguredVault } from './open-vault';
 import { createLog, runMain } from './process';
@@ -19,6 +21,8 @@ import { openWitnesses } from './witnesses';
 
 /** How long the database may be silent before a request is answered without it, in milliseconds. */
 const databasePatience = 4000;
+/** How long the first comparison with the ledger is waited for before the API listens, in milliseconds. */
+const comparisonPatience = 3000;
 
 /** How long Temporal may take at start to say whose its namespace is, in milliseconds. */
 const temporalPatience = 2000;
@@ -37,7 +41,9 @@ runMain('api', async () => {
   await prepareStore(store);
   // Over a connection of its own: looking through large collections may take longer than a request has patience.
   const patient = await openConfiguredStore(config, vault, { appName: 'ablauf-api-start' });
-  await assertDeclared(patient).finally(() => patient.connection.close());
+  await assertDeclared(patient);
+  const archives = openArchives(store, config.exports.s3);
+  const { watch } = await openConfiguredLedger(config, patient, openArchives(patient, config.exports.s3), log);
   const connection = connectLazily(config.temporal.address, config.transit.temporal);
   const client = new Client({ connection, namespace, dataConverter: dataConverterOf(vault) });
   const stopping = new AbortController();
@@ -48,7 +54,7 @@ runMain('api', async () => {
     store,
     courses: openCourses({ connection, client, region, taskQueue }),
     jobs: openJobs({ client, taskQueue }),
-    archives: openArchives(store, config.exports.s3),
+    archives,
     keys: createKeyring({ model: keys, adminKey: config.adminKey, clock: () => new Date() }),
     settings: config.settings,
     guard: config.guard,
@@ -61,6 +67,7 @@ runMain('api', async () => {
     witnesses: openWitnesses(config.witnesses, { rules: config.processors }).flatMap(({ record }) => record ?? []),
     webUiOrigins: config.temporal.uiOrigins,
     log,
+    closed: () => watch.closed(),
     health: () => checkHealth({ store, connection, namespace, taskQueue }),
   });
   const limits = { requestTimeout: 60_000, headersTimeout: 10_000, keepAliveTimeout: 10_000 };
@@ -70,6 +77,8 @@ runMain('api', async () => {
     ending: (until) => log.warn({ until }, 'the certificate ends'),
   });
   if (config.transit.server.kind === 'own') process.on('SIGHUP', renew);
+  // As a rule there is nothing to do, and nobody need be turned away for a moment. Where there is, it is said why.
+  await Promise.race([watch.open, pause(comparisonPatience, undefined, { ref: false })]);
   server.listen(config.port, config.host);
   await once(server, 'listening');
   const sequencer = startSequencer(store, { log });
@@ -90,6 +99,8 @@ runMain('api', async () => {
       management.close();
       await sequencer.stop();
       await connection.close();
+      await watch.stop();
+      await patient.connection.close();
       await store.close();
     },
   };

@@ -8,6 +8,7 @@ import { readConfig } from './config';
 import { sayPlain } from './config-transit';
 import { openArchives, registerExports } from './exports';
 import { createLog, runMain } from './process';
+import { openConfiguredLedger } from './open-ledger';
 import { openConfiguredStore } from './open-store';
 import { openConfiguredVault } from './open-vault';
 import {
@@ -15,6 +16,7 @@ import {
   dataConverterOf,
   keepAssertingNamespace,
   keepEnsuringSchedules,
+  openCourseKeeper,
   securityOptions,
 } from './temporal';
 import { openWitnesses, startPublishing } from './witnesses';
@@ -43,6 +45,11 @@ runMain('worker', async () => {
   registerExports(store.connection);
   await prepareStore(store);
   await assertDeclared(store);
+  const archives = openArchives(store, config.exports.s3);
+  let whenRestored = (): void => undefined;
+  const { ledger, watch } = await openConfiguredLedger(config, store, archives, log, () => whenRestored());
+  // No workflow runs before: it would act on what a restore brought back (R23).
+  await watch.open;
   const connection = await NativeConnection.connect({
     address: config.temporal.address,
     ...securityOptions(config.transit.temporal),
@@ -63,11 +70,21 @@ runMain('worker', async () => {
       settings: config.settings,
       guard: config.guard,
       processors: config.processors,
-      archives: openArchives(store, config.exports.s3),
+      archives,
+      ledger,
+      courses: openCourseKeeper({
+        client,
+        region: config.region,
+        taskQueue: config.temporal.taskQueue,
+        settings: config.settings,
+      }),
       exportLimits: config.exports.limits,
     }),
   });
   const running = worker.run();
+  const restoredLater = new Promise<never>((_, reject) => {
+    whenRestored = () => reject(new Error('the database was restored under this worker, which has to begin anew'));
+  });
   const sequencer = startSequencer(store, { log });
   const { witnesses: places, witnessSecret: secret, processors: rules } = config;
   const witnesses = openWitnesses(places, { rules, ...(secret === undefined ? {} : { secret }) });
@@ -82,7 +99,7 @@ runMain('worker', async () => {
   log.info({ taskQueue: config.temporal.taskQueue, region: config.region }, 'the worker runs');
   return {
     log,
-    finished: Promise.all([running, ours]),
+    finished: Promise.race([Promise.all([running, ours]), restoredLater]),
     async stop() {
       stopping.abort();
       worker.shutdown();
@@ -90,6 +107,7 @@ runMain('worker', async () => {
       await ours.catch(() => undefined);
       await publishing.stop();
       await sequencer.stop();
+      await watch.stop();
       await connection.close();
       await store.close();
     },

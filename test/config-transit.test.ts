@@ -12,6 +12,7 @@ const complete = {
   LITELLM_MASTER_KEY: 'sk-master-key-of-some-length',
   ABLAUF_MONGODB_URI: 'mongodb://127.0.0.1:27017/ablauf',
   ABLAUF_VAULT_URI: 'mongodb://127.0.0.1:27018/ablauf_vault',
+  ABLAUF_LEDGER: 'file:/var/lib/ablauf/ledger.ndjson',
   ABLAUF_TEMPORAL_ADDRESS: '127.0.0.1:7233',
 };
 
@@ -192,6 +193,7 @@ describe('ABLAUF_ALLOW_PLAIN', () => {
   const compose = {
     ABLAUF_MONGODB_URI: 'mongodb://mongodb:27017/ablauf',
     ABLAUF_VAULT_URI: 'mongodb://vault-mongodb:27017/ablauf_vault',
+    ABLAUF_LEDGER: 'file:/var/lib/ablauf/ledger.ndjson',
     ABLAUF_TEMPORAL_ADDRESS: 'temporal:7233',
   };
 

@@ -10,6 +10,7 @@ const complete = {
   LITELLM_MASTER_KEY: 'sk-master-key-of-some-length',
   ABLAUF_MONGODB_URI: 'mongodb://127.0.0.1:27017/ablauf',
   ABLAUF_VAULT_URI: 'mongodb://127.0.0.1:27018/ablauf_vault',
+  ABLAUF_LEDGER: 'file:/var/lib/ablauf/ledger.ndjson',
   ABLAUF_TEMPORAL_ADDRESS: '127.0.0.1:7233',
 };
 
@@ -51,6 +52,9 @@ describe('readConfig', () => {
     ['ABLAUF_PUBLIC_URL', 'https://ablauf.example.org/?a=b'],
     ['ABLAUF_PUBLIC_URL', 'ablauf'],
     ['ABLAUF_ALLOW_PRIVATE_TARGETS', 'yes'],
+    ['ABLAUF_LEDGER', '/var/lib/ablauf/ledger.ndjson'],
+    ['ABLAUF_LEDGER', 'file:'],
+    ['ABLAUF_LEDGER', 's3://'],
   ])('refuses %s=%s, naming it', (name, value) => {
     expect(refusalOf({ ...complete, [name]: value })).toContain(name);
   });

@@ -1,5 +1,6 @@
 /** The data map against what is stored: nobody can add a collection or a field that escapes it. */
 import { spawnSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { mongo, type Schema } from 'mongoose';
@@ -148,6 +149,7 @@ describe('compareWithMap', () => {
             LITELLM_MASTER_KEY: masterKey,
             ABLAUF_VAULT_URI: vaultUriBeside(uri.href),
             ABLAUF_VAULT_SHARED: '1',
+            ABLAUF_LEDGER: `file:${join(tmpdir(), 'ablauf-no-ledger.ndjson')}`,
             ABLAUF_MONGODB_URI: uri.href,
             ABLAUF_TEMPORAL_ADDRESS: required('ABLAUF_TEST_TEMPORAL'),
             ABLAUF_PORT: '0',

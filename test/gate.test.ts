@@ -70,6 +70,12 @@ const allowed: Readonly<Record<string, string>> = {
   'src/audit/sequence.ts sequenceBatch bulkWrite': 'gives audit entries their places in the log; removes nothing',
   'src/data/conclude.ts leaveTombstone deleteOne':
     'the account and its gate, in the transaction that leaves the tombstone, under the condition that no hold stands',
+  'src/data/re-erase.ts leaveTombstone deleteOne':
+    'the account and its gate, for the tombstone, once all its data is gone; the ledger says that it is erased (R23)',
+  'src/data/re-erase.ts close $unset':
+    'what a restore brought back of the course of an account that is erased; no records',
+  'src/data/re-erase.ts lapseOf $unset':
+    'until when something is kept of an erased account, once nothing is; no records',
   'src/exports/end.ts removeBytes remove': 'bytes of an export that has ended, through the gate inside of it',
   'src/exports/end.ts removeBytes $unset': 'that there are bytes, once there are none; no records',
   'src/exports/end.ts removeLeftArchives remove': 'bytes of an export nobody knows, through the gate inside of it',
@@ -261,6 +267,13 @@ const purposes: Readonly<
   person: { sets: categories, account: {} },
   archive: { sets: ['exports', 'archives', 'archive-chunks'], account: {} },
   retained: { sets: ['sealed'], account: { state: 'erased', retainedUntil: new Date() } },
+  're-erasure': {
+    sets: dataSets.filter((set) => set.erasure.startsWith('delete') || set.erasure === 'seal').map((set) => set.name),
+    account: {
+      state: 'expired',
+      reErasing: { certificate: 'cert', erasedAt: new Date(), since: new Date(), holds: 0 },
+    },
+  },
 };
 
 describe('the gate', () => {

@@ -6,7 +6,14 @@ import { randomBytes } from 'node:crypto';
 import { appendFile, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { LedgerError, openLedgerAt, type ErasureEntry, type Ledger, type LedgerPlace, type Position } from '../src/ledger';
+import {
+  LedgerError,
+  openLedgerAt,
+  type ErasureEntry,
+  type Ledger,
+  type LedgerPlace,
+  type Position,
+} from '../src/ledger';
 import { localKeyProvider, openKeyStore, openVault, type Vault } from '../src/vault';
 import { startConditionalStorage, type ConditionalStorage } from './helpers/s3-conditions';
 import { startObjectStorage, type ObjectStorage } from './helpers/s3';

@@ -16,6 +16,7 @@ import {
   type OpenDsrProcessor,
   type WebhookTarget,
 } from './helpers/processor';
+import { openCourseKeeper } from '../src/temporal';
 import { openGuard, region, startTimeSkippingSystem, type System } from './helpers/system';
 import { actionsAbout, addendaOf, concludeFor, requestOf, seeTo } from './helpers/told';
 
@@ -239,8 +240,15 @@ test('who is on call is told by an alert that names request and processor, and n
     {},
     { logger: { ...logger, trace: keep, debug: keep, info: keep, warn: keep, error: keep } },
   );
-  const { store, settings: periods, archives } = system;
-  const { escalateProcessor } = createActivities({ store, settings: periods, guard: openGuard, archives });
+  const { store, settings: periods, archives, ledger } = system;
+  const { escalateProcessor } = createActivities({
+    store,
+    settings: periods,
+    guard: openGuard,
+    archives,
+    ledger: ledger.ledger,
+    courses: openCourseKeeper({ client: system.client, region, taskQueue: system.taskQueue, settings: periods }),
+  });
   await environment.run(escalateProcessor, { request });
   const alerts = logged.filter(({ meta }) => (meta as { alert?: string }).alert !== undefined);
   expect(alerts).toMatchObject([{ meta: { alert: 'processor-unanswered', request, attempts: 0 } }]);

@@ -117,8 +117,8 @@ test.each<[string, string, RegExp, string]>([
   [
     'an activity of another name',
     'suspended-and-reinstated',
-    /const \{ recordStep, recordCreation \}/,
-    'const { recordStepAnew: recordStep, recordCreation }',
+    /const \{ recordStep, recordCreation, recordedCourse \}/,
+    'const { recordStepAnew: recordStep, recordCreation, recordedCourse }',
   ],
   ['an activity that is gone', 'held-and-erased', /if \(!ended\.finished \|\| /, 'if (true || '],
   ['an export that is not told', 'exported-and-closed', /of withdrawn\)/, 'of [])'],

@@ -1,9 +1,11 @@
 /** What an account's own workflow asks of the world. */
 import { activityInfo, cancellationSignal, log } from '@temporalio/activity';
 import {
+  AccountMissingError,
   beginErasure,
   concludeErasure,
   eraseRecords,
+  findAccount,
   finishErasure,
   PlanDeviationError,
   recordCreation,
@@ -16,6 +18,9 @@ import {
   type RecordedStep,
   type StepRecord,
 } from '../data';
+import type { Lifecycle } from '../lifecycle';
+import { outsideOf } from '../exports';
+import { addMissing } from '../ledger';
 import { beating } from './beating';
 import type { ActivityDependencies } from './dependencies';
 import { lookUp, type LookedUp, type Question } from './look-up';
@@ -24,6 +29,12 @@ import { lookUp, type LookedUp, type Question } from './look-up';
 interface ErasureStep {
   readonly step: StepRecord;
   readonly again?: boolean;
+}
+
+/** An account's course, as of its last recorded step. */
+interface RecordedCourse {
+  readonly seq: number;
+  readonly lifecycle: Lifecycle;
 }
 
 /** Failures that leave an erasure waiting past its date: whoever is on call hears of them. */
@@ -36,9 +47,8 @@ const delaying = new Set([
 ]);
 
 /** Recording steps, and erasing. */
-export function accountActivities({ store, settings, guard, archives }: ActivityDependencies) {
-  // What lies in the database is found there.
-  const outside = archives.kind === 'gridfs' ? [] : [{ ...archives, name: `exports in ${archives.kind}` }];
+export function accountActivities({ store, settings, guard, archives, ledger }: ActivityDependencies) {
+  const outside = outsideOf(archives);
 
   const begin = ({ step, again = false }: ErasureStep) =>
     // The server's own clock: when it handed this attempt out.
@@ -78,6 +88,13 @@ export function accountActivities({ store, settings, guard, archives }: Activity
       return recordStep(store, step);
     },
 
+    /** What is recorded of an account's course. */
+    async recordedCourse({ account }: { readonly account: string }): Promise<RecordedCourse> {
+      const found = await findAccount(store, account);
+      if (found === null) throw new AccountMissingError(`there is no account ${account}`);
+      return { seq: found.seq, lifecycle: found.lifecycle };
+    },
+
     /** Records that an erasure begins, if the database agrees that it may. */
     beginErasure(erasure: ErasureStep): Promise<void> {
       return beating(() => begin(erasure));
@@ -99,18 +116,28 @@ export function accountActivities({ store, settings, guard, archives }: Activity
       );
     },
 
-    /** Searches for remains and records the erasure; see {@link concludeErasure}. */
+    /** Searches for remains, records the erasure, and tells the ledger (R23); see {@link concludeErasure}. */
     concludeErasure({ step }: ErasureStep): Promise<ConcludedErasure> {
       return beating(() => {
         const signal = cancellationSignal();
         const hooks = { checkpoint: () => signal.throwIfAborted() };
-        return alerting(step.account, () => concludeErasure(store, step, outside, hooks));
+        return alerting(step.account, async () => {
+          const concluded = await concludeErasure(store, step, outside, hooks);
+          await addMissing(store, ledger);
+          return concluded;
+        });
       });
     },
 
     /** Does what is left of an erasure the workflow did not hear of; see {@link finishErasure}. `null` where there is none. */
     finishErasure({ account }: { readonly account: string }): Promise<FinishedErasure | null> {
-      return beating(() => alerting(account, async () => (await finishErasure(store, account)) ?? null));
+      return beating(() =>
+        alerting(account, async () => {
+          const finished = await finishErasure(store, account);
+          await addMissing(store, ledger);
+          return finished ?? null;
+        }),
+      );
     },
   };
 }

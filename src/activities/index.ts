@@ -9,11 +9,13 @@ import { processorActivities } from './processors';
 import { sweepActivities } from './sweep';
 import { retainedActivities } from './retained';
 import { watchActivities } from './watch';
+import { courseActivities } from './courses';
 import { exportActivities } from './exports';
 
 export type { ConcludedErasure, LapseOutcome, RecordedStep, StepRecord } from '../data';
-export type { Surroundings } from './look-up';
+export type { LookedUp, Question, Surroundings } from './look-up';
 export type { SweepReport, SweepStretch } from './sweep';
+export type { CourseKeeper } from './course-keeper';
 export type { ExportRef } from './exports';
 export type { ActivityDependencies };
 
@@ -27,6 +29,7 @@ export function createActivities(dependencies: ActivityDependencies) {
     ...watchActivities(dependencies),
     ...retainedActivities(dependencies),
     ...exportActivities(dependencies),
+    ...courseActivities(dependencies),
   };
 }
 

@@ -21,6 +21,8 @@ export interface Question {
 
 /** What a decision needs to know beside the account's own course. */
 export interface Surroundings {
+  /** The number of the last step that is recorded. */
+  readonly recorded?: number;
   /** The account's version, for `If-Match`. */
   readonly version: number;
   readonly plan: Plan;
@@ -40,12 +42,12 @@ export interface LookedUp {
 /** Reads what surrounds an account's course, and the message, just before a decision. @throws {AccountMissingError} */
 export async function lookUp(store: Store, configured: Settings, { account, message }: Question): Promise<LookedUp> {
   const [found, settings] = await Promise.all([
-    findAccountWith(store, account, { projection: { version: 1, plan: 1, state: 1 } }),
+    findAccountWith(store, account, { projection: { version: 1, plan: 1, state: 1, seq: 1 } }),
     effectiveSettings(store, configured),
   ]);
   if (found === null) throw new AccountMissingError(`there is no account ${account}`);
-  const { version, plan = 'standard', state } = found;
-  const surroundings = { version, plan, settings, datasets: holdableDataSets };
+  const { version, plan = 'standard', state, seq } = found;
+  const surroundings = { recorded: seq, version, plan, settings, datasets: holdableDataSets };
   if (message === undefined) return { surroundings };
   const { name, body } = message;
   // Of an erased account nothing is kept: that it is erased is found out when its next step cannot be recorded.

@@ -1,6 +1,7 @@
 /** What the workflow of what the law keeps asks of the world (R10). */
 import { activityInfo, cancellationSignal, log } from '@temporalio/activity';
 import { eraseLapsed, nextLapse, WrongRegionError, type LapseOutcome } from '../data';
+import { addMissing } from '../ledger';
 import { beating } from './beating';
 import type { ActivityDependencies } from './dependencies';
 
@@ -22,7 +23,7 @@ const alertEvery = 24;
 const escalateFrom = 72;
 
 /** Waiting for the dates of what the law keeps, and erasing it. */
-export function retainedActivities({ store, guard }: ActivityDependencies) {
+export function retainedActivities({ store, guard, ledger }: ActivityDependencies) {
   function assertOurs(region: string): void {
     if (region !== store.region) throw new WrongRegionError(`this belongs to ${region}, and here is ${store.region}`);
   }
@@ -47,6 +48,8 @@ export function retainedActivities({ store, guard }: ActivityDependencies) {
           checkpoint: () => signal.throwIfAborted(),
         });
       });
+      // Also where there was nothing: whoever carried it out may have come no further.
+      await addMissing(store, ledger);
       if (outcome.outcome === 'delayed' && asked % alertEvery === 0) {
         log.error('what the law let go cannot be erased: two clocks disagree', {
           alert: asked < escalateFrom ? 'retained-erasure-delayed' : 'retained-erasure-escalated',

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import type { Logger } from 'pino';
 import { arrival } from './arrival';
+import { whileClosed } from './closed';
 import type { ApiDependencies } from './dependencies';
 import { problemOf } from './failures';
 import { registerIdempotency } from './idempotency';
@@ -32,6 +33,7 @@ export function createApp(dependencies: ApiDependencies): Express {
   app.use(beginning(workshop.log) as RequestHandler);
   app.use(arrival(workshop) as RequestHandler);
   app.use('/codec', allowWebUi(workshop.webUiOrigins ?? []) as RequestHandler);
+  app.use(whileClosed(workshop) as RequestHandler);
   for (const route of routes) {
     app[route.method](route.path, handlerOf(route, workshop, idempotency) as unknown as RequestHandler);
   }

@@ -42,6 +42,8 @@ export interface ApiDependencies {
   readonly health: () => Promise<Readonly<Record<string, string>>>;
   /** Who holds checkpoints of the audit log, as far as they can be read again. @default nobody */
   readonly witnesses?: readonly WitnessRecord[];
+  /** Why nobody may be served at this moment, in words for everybody. @default somebody may */
+  readonly closed?: () => string | undefined;
   /** How processors are reached, and reach us. @default without callbacks, and at public addresses only */
   readonly processors?: ProcessorSettings;
   /** Origins of Temporal Web UIs that may call the remote codec. @default none */

@@ -169,6 +169,7 @@ export async function issueCertificate(
     issuedAt,
     content: { ...content },
     entry,
+    ledger: 0,
     addenda: [],
   };
   await native(store.certificates).insertOne(document, { session });

@@ -62,6 +62,16 @@ export interface PurgeTally {
   readonly records: Readonly<Record<string, number>>;
 }
 
+/** That an account is being erased again, because a restore brought it back (R23). */
+export interface ReErasure {
+  /** What the ledger says of its erasure. */
+  readonly certificate: string;
+  readonly erasedAt: Date;
+  readonly since: Date;
+  /** Holds that stood on what the restore brought back. */
+  readonly holds: number;
+}
+
 /** An account, or the tombstone it leaves. */
 export interface AccountDocument {
   /** The account's id; a tombstone's is `~` and the account's pseudonym (R22). */
@@ -81,6 +91,7 @@ export interface AccountDocument {
   readonly lifecycle: Lifecycle;
   readonly inactive: readonly Inactivity[];
   readonly erasing?: ErasureProgress;
+  readonly reErasing?: ReErasure;
   /** Why its erasure was late, each time it was. */
   readonly delays?: readonly Delay[];
   /** The breaker keeps its erasure back until an administrator lets it go. */
@@ -215,6 +226,8 @@ export interface CertificateDocument {
   readonly entry?: string;
   /** All it says, signed; see `complete-certificate.ts`. Absent until then. */
   readonly jws?: string;
+  /** The line of the ledger that tells of it; 0 until it is there. */
+  readonly ledger?: number;
   /** What came for the account afterwards and was refused (R15). */
   readonly late?: { readonly refused: number; readonly lastAt: Date };
   /** What processors confirmed afterwards. */

@@ -26,6 +26,8 @@ export type Purpose =
   | 'person'
   /** An export's file, past its time or withdrawn (R14, R15). */
   | 'archive'
+  /** What a restore brought back of an account that the ledger knows as erased (R23); see `re-erase.ts`. */
+  | 're-erasure'
   /** What the law kept of an erased account and lets go (R10). The caller judges the date; see `retained.ts`. */
   | 'retained';
 
@@ -38,6 +40,7 @@ const applies: Readonly<Record<Purpose, (account: AccountDocument) => boolean>> 
   person: ({ state }) => state !== 'erased',
   // Also of an erased account: a part that was on its way when it was erased is nobody's to keep.
   archive: () => true,
+  're-erasure': ({ state, reErasing }) => state === 'erased' || reErasing !== undefined,
   retained: ({ state, retainedUntil }) => state === 'erased' && retainedUntil !== undefined,
 };
 

@@ -390,6 +390,7 @@ export const dataSets: readonly DataSet[] = [
       'erasing.sets.*': 'fact',
       'erasing.halted': 'fact',
       'erasing.plan.*': 'fact',
+      'reErasing.*': 'fact',
       'delays.reason': 'fact',
       'delays.detail': 'fact',
       'delays.since': 'fact',
@@ -488,6 +489,7 @@ export const otherCollections: readonly OtherCollection[] = [
       'content.*': 'fact',
       entry: 'id',
       jws: 'fact',
+      ledger: 'fact',
       'late.*': 'fact',
       'addenda.*': 'fact',
     },
@@ -501,6 +503,11 @@ export const otherCollections: readonly OtherCollection[] = [
     collection: 'auditCheckpoints',
     holds: "the audit log's signed states: the newest, and the last of each hour",
     fields: { _id: 'id', size: 'fact', root: 'fact', at: 'fact', note: 'fact', start: 'fact' },
+  },
+  {
+    collection: 'ledgerPosition',
+    holds: 'how far the ledger of erasures was compared with this database; a restore moves it back (R23)',
+    fields: { _id: 'id', seq: 'fact', hash: 'fact', start: 'fact', end: 'fact', restored: 'fact' },
   },
   {
     collection: 'processors',

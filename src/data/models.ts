@@ -34,6 +34,7 @@ const accountSchema = new Schema<AccountDocument>(
     lifecycle: { type: Schema.Types.Mixed, required: true },
     inactive: { type: Schema.Types.Mixed, required: true },
     erasing: Schema.Types.Mixed,
+    reErasing: Schema.Types.Mixed,
     delays: { type: Schema.Types.Mixed },
     heldBack: Schema.Types.Mixed,
     formerly: { type: Schema.Types.Mixed },
@@ -178,11 +179,14 @@ const certificateSchema = new Schema<CertificateDocument>(
     content: { type: Schema.Types.Mixed, required: true },
     entry: String,
     jws: String,
+    ledger: Number,
     late: Schema.Types.Mixed,
     addenda: { type: Schema.Types.Mixed, required: true },
   },
   { ...plain, collection: 'certificates' },
 );
+// What is not in the ledger yet has the number 0 there.
+certificateSchema.index({ ledger: 1 }, { sparse: true });
 
 /** The models of a connection. */
 export function modelsOn(connection: Connection) {

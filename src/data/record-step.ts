@@ -47,6 +47,8 @@ export interface StepRecord {
   readonly details: Details;
   /** The account's course once the step is taken. */
   readonly lifecycle: Lifecycle;
+  /** The step on record that this one follows, where a restore has lost those in between. */
+  readonly after?: number;
   /** The version the caller saw; the step is not taken if the account has changed since. */
   readonly ifVersion?: number;
 }
@@ -89,8 +91,10 @@ export async function recordStepIn(
   if (before === null) throw new AccountMissingError(`there is no account ${step.account}`);
   if (before.region !== store.region) throw new WrongRegionError(`account ${step.account} belongs to ${before.region}`);
   if (before.seq >= step.seq) return repeated(store, session, before, step);
-  if (before.seq !== step.seq - 1) {
-    throw new SequenceGapError(`account ${step.account} is at step ${before.seq}, not yet at ${step.seq - 1}`);
+  if (before.seq !== (step.after ?? step.seq - 1)) {
+    throw new SequenceGapError(
+      `account ${step.account} is at step ${before.seq}, not at ${step.after ?? step.seq - 1}`,
+    );
   }
   if (step.ifVersion !== undefined && before.version !== step.ifVersion) {
     throw new VersionMismatchError(`account ${step.account} is at version ${before.version}, not ${step.ifVersion}`);
@@ -215,7 +219,10 @@ export async function repeated(
   step: StepRecord,
 ): Promise<RecordedStep> {
   const entry = await store.audit.findStep(session, step.account, step.seq);
-  if (entry?.transitionId !== step.transitionId) {
+  // A workflow that was restored from before makes the same ids again, for whatever it does then: a repeat is the same in
+  // everything.
+  const same = entry?.transitionId === step.transitionId && entry.action === step.action && isAt(entry.at, step.at);
+  if (!same) {
     throw new SequenceConflictError(
       `step ${step.seq} of account ${step.account} is recorded as ${entry?.action ?? 'nothing'} ` +
         `(${entry?.transitionId ?? 'no id'}), not as ${step.action} (${step.transitionId})`,
@@ -228,6 +235,10 @@ export async function repeated(
     ...receiptFor(step, account),
     ...(withdrawn.length === 0 ? {} : { withdrawn }),
   };
+}
+
+function isAt(at: Date, instant: Instant): boolean {
+  return at.getTime() === Date.parse(instant);
 }
 
 /** A hold ends the erasure that runs, even if it is released again before that notices (R9). */

@@ -87,6 +87,11 @@ export function devSecrets(settings: DevSettings, env: NodeJS.ProcessEnv): Recor
   return secrets;
 }
 
+/** Where the ledger of erasures lies in development: beside the data, where a developer finds it. */
+export function devLedger({ dataDir }: DevSettings, env: NodeJS.ProcessEnv): Record<string, string> {
+  return isGiven(env, 'ABLAUF_LEDGER') ? {} : { ABLAUF_LEDGER: `file:${join(dataDir, 'ledger.ndjson')}` };
+}
+
 /** Secrets may also be given by the path of a file. */
 function isGiven(env: NodeJS.ProcessEnv, variable: string): boolean {
   return (setting(env, variable) ?? setting(env, `${variable}_FILE`)) !== undefined;

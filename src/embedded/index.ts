@@ -1,6 +1,6 @@
 export type { Child } from './child';
 export { startCodecBridge } from './codec-bridge';
-export { type DevSettings, devSecrets, readDevSettings, requireFreePorts } from './dev-settings';
+export { type DevSettings, devLedger, devSecrets, readDevSettings, requireFreePorts } from './dev-settings';
 export { EmbeddedServerError, messageOf } from './errors';
 export { resolveTimeSkippingServer } from './executables';
 export { packageManagerAncestors } from './identity';

@@ -4,6 +4,7 @@ export { registerExports, type ExportDocument } from './documents';
 export { expireExport, exportStands, failExport, removeBytes, removeLeftArchives } from './end';
 export { archiveBytes } from './file';
 export { openGridFsArchives } from './gridfs';
+export { outsideOf } from './outside';
 export { gzipLevel } from './part';
 export { exportedDataSets, mayExport, requestExport } from './request';
 export { openS3Archives, type S3Options } from './s3';

@@ -30,6 +30,19 @@ export interface PlacedLine {
   readonly position: Position;
 }
 
+/** What a process has read since a line. */
+interface Tail {
+  /** The number of that line; -1 for all lines. */
+  readonly after: number;
+  last: Position | undefined;
+  /** Where each certificate's line lies. */
+  readonly certificates: Map<string, Position>;
+}
+
+const emptyTail: Tail = { after: Infinity, last: undefined, certificates: new Map() };
+/** So many lines are remembered to add to. */
+const longestTail = 10_000;
+
 /** What is known of a ledger by whoever opens it. */
 export interface Known {
   /** How far it was read before. */
@@ -73,17 +86,25 @@ export function openLedger(storage: LedgerStorage, vault: Vault): Ledger {
     walk.end();
   }
 
+  /** What was read here to add to: adding many lines costs no more than each of them. */
+  let tail = emptyTail;
+
   async function append(entry: ErasureEntry, position: Position | undefined): Promise<Position> {
+    const after = position?.seq ?? -1;
+    if (after < tail.after || tail.certificates.size >= longestTail) {
+      tail = { after, last: position, certificates: new Map() };
+    }
     for (;;) {
-      let last = position;
-      for await (const placed of chain(position)) {
-        const { entry: known } = placed.line;
-        if (known.kind !== 'beginning' && known.certificate === entry.certificate) {
-          await storage.sync();
-          return placed.position;
-        }
-        last = placed.position;
+      for await (const { line, position: place } of chain(tail.last)) {
+        if (line.entry.kind !== 'beginning') tail.certificates.set(line.entry.certificate, place);
+        tail.last = place;
       }
+      const known = tail.certificates.get(entry.certificate);
+      if (known !== undefined) {
+        await storage.sync();
+        return known;
+      }
+      const { last } = tail;
       if (last === undefined) throw new LedgerError('missing', name, 'it went while it was in use');
       const text = writeLine({ region, seq: last.seq + 1, prev: last.hash, entry }, await vault.signer());
       await storage.append(text, last.end);
@@ -98,9 +119,11 @@ export function openLedger(storage: LedgerStorage, vault: Vault): Ledger {
   return {
     name,
     async open({ positions, expected }) {
+      tail = emptyTail;
       await storage.prepare();
       if (!(await isThere())) {
-        if (expected || positions.length > 0) throw new LedgerError('missing', name, 'the databases know that there was one');
+        if (expected || positions.length > 0)
+          throw new LedgerError('missing', name, 'the databases know that there was one');
         const entry: Entry = { kind: 'beginning', at: new Date().toISOString() };
         await storage.append(writeLine({ region, seq: 0, prev: '', entry }, await vault.signer()), 0);
         await storage.prepare();

@@ -49,6 +49,7 @@ export type LifecycleAction =
   | 'account.erasure-paused'
   | 'account.erased'
   | 'account.message-ignored'
+  | 'account.record-restored'
   | 'policy.changed'
   | 'hold.placed'
   | 'hold.released';

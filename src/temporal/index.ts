@@ -2,6 +2,7 @@
 export { createPayloadCodec, dataConverterOf, isEncoded, UnreadablePayloadError } from './codec';
 export { connectLazily, openCourses, workflowIdOf, type Courses } from './courses';
 export { CourseMissingError, OutcomeUnknownError, RefusedError, TemporalUnavailableError } from './errors';
+export { openCourseKeeper } from './course-keeper';
 export { openJobs, type Jobs } from './jobs';
 export { bundleWorkflows } from './bundle';
 export { assertNamespace, keepAssertingNamespace } from './region';

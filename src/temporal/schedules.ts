@@ -1,7 +1,7 @@
 /** What a region does every so often by itself, as Temporal Schedules that operators see, pause and trigger. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ScheduleAlreadyRunning, ScheduleOverlapPolicy, type Client } from '@temporalio/client';
-import { sweepWorkflowType, type SweepInput } from '../workflows';
+import { coursesWorkflowType, sweepWorkflowType, type CoursesInput, type SweepInput } from '../workflows';
 
 export interface SchedulesOptions {
   readonly client: Client;
@@ -13,7 +13,7 @@ export interface SchedulesOptions {
 interface Regular {
   /** Also what the ids of its workflows begin with. */
   readonly id: string;
-  readonly every: '20 minutes';
+  readonly every: '20 minutes' | '1 hour';
   readonly workflowType: string;
   readonly input: unknown;
   /** What operators read of each run. */
@@ -32,6 +32,14 @@ function regulars(region: string): readonly Regular[] {
       input: { region } satisfies SweepInput,
       summary: `Sweep · ${region}`,
       note: 'Purges records past their age (R12). Paused, it breaks that promise an hour later.',
+    },
+    {
+      id: `courses/${region}`,
+      every: '1 hour',
+      workflowType: coursesWorkflowType,
+      input: { region } satisfies CoursesInput,
+      summary: `Accounts and their workflows · ${region}`,
+      note: 'Puts right what differs after one of the databases was restored (R23). Trigger it then.',
     },
   ];
 }

@@ -7,7 +7,9 @@
  *    transaction), then become. What is not recorded has not happened.
  * 3. Deadlines are absolute and live in the state; timers only wake. Nothing is lost when the run is rolled over.
  * 4. Messages come before timers: what was sent before a deadline counts, even if the worker was away when it passed.
- * 5. Nothing irreversible rests on what the workflow believes: the activities that erase ask the database first, in the
+ * 5. The record and this workflow may have been restored from different moments. Before each decision, and before an erasure,
+ *    the two are compared: where the record is ahead this workflow adopts it, where it is behind it is given what it has lost.
+ * 6. Nothing irreversible rests on what the workflow believes: the activities that erase ask the database first, in the
  *    transaction that deletes.
  */
 import {
@@ -20,6 +22,7 @@ import {
   getExternalWorkflowHandle,
   log,
   makeContinueAsNewFunc,
+  patched,
   proxyActivities,
   proxyLocalActivities,
   setCurrentDetails,
@@ -32,7 +35,15 @@ import {
   type ChildWorkflowOptions,
 } from '@temporalio/workflow';
 import { ActivityFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import type { Activities, ConcludedErasure, RecordedStep, StepRecord, Surroundings } from '../activities';
+import type {
+  Activities,
+  ConcludedErasure,
+  LookedUp,
+  Question,
+  RecordedStep,
+  StepRecord,
+  Surroundings,
+} from '../activities';
 import {
   begin,
   bySystem,
@@ -58,6 +69,7 @@ import {
 import { exportWorkflowId, withdrawSignal } from './export-messages';
 import { initiallyVisible, searchAttributes, visibleOf, type Visible } from './attributes';
 import {
+  compareSignal,
   createdUpdate,
   deadlineQuery,
   failureTypes,
@@ -82,7 +94,7 @@ const { lookUp } = proxyLocalActivities<Activities>({
 });
 
 // Recording repeats until the database is there. What repeating cannot mend is named, and ends it.
-const { recordStep, recordCreation } = proxyActivities<Activities>({
+const { recordStep, recordCreation, recordedCourse } = proxyActivities<Activities>({
   startToCloseTimeout: '30 seconds',
   retry: {
     initialInterval: '100 milliseconds',
@@ -237,6 +249,8 @@ class AccountCourse {
   #woken = false;
   /** Erasing is not tried before this moment; in milliseconds. */
   #notBefore = 0;
+  /** Somebody has said that the record may be another than what this workflow knows. */
+  #doubted = false;
   /** How often in a row erasing could not begin, or not be concluded. */
   #setbacks = 0;
 
@@ -264,6 +278,10 @@ class AccountCourse {
       // From the suggestion on, no update is taken in; those that wait are answered first, and signals travel. Otherwise
       // messages that keep coming would keep this run alive until the server ends it.
       this.#rollingOver ||= workflowInfo().continueAsNewSuggested;
+      if (this.#doubted) {
+        await this.#compare();
+        continue;
+      }
       const message = this.#rollingOver && !this.#inbox.some(isUpdate) ? undefined : this.#inbox.shift();
       if (message !== undefined) await this.#answer(message);
       else if (this.#rollingOver) await this.#rollOver();
@@ -292,6 +310,9 @@ class AccountCourse {
     setHandler(wakeSignal, () => {
       this.#notBefore = 0;
       this.#woken = true;
+    });
+    setHandler(compareSignal, () => {
+      this.#doubted = true;
     });
     setHandler(stateQuery, () => this.#view());
     setHandler(deadlineQuery, () => deadlineOf(this.#lifecycle));
@@ -425,24 +446,39 @@ class AccountCourse {
   /** Reads a message, decides, records, becomes. */
   async #take({ name, body, context }: Queued): Promise<Outcome> {
     const message = { name, body, ...(context === undefined ? {} : { context }) };
-    const { surroundings, reading } = await lookUp.executeWithOptions(
-      { summary: `Look up version, plan and settings for ${name}` },
-      [{ account: this.#input.account, message }],
-    );
-    if (reading === undefined || 'flaws' in reading) return { refused: this.#invalid(reading?.flaws) };
-    return this.#carryOut(reading.command, surroundings, reading.context ?? { actor: byHand });
+    for (;;) {
+      const { surroundings, reading } = await this.#lookUp(`Look up version, plan and settings for ${name}`, {
+        message,
+      });
+      if (this.#lifecycle.state === 'erased') return refuse(this.#lifecycle, 'account-erased', itIsErased);
+      if (reading === undefined || 'flaws' in reading) return { refused: this.#invalid(reading?.flaws) };
+      const outcome = await this.#carryOut(reading.command, surroundings, reading.context ?? { actor: byHand });
+      if (outcome !== undefined) return outcome;
+    }
   }
 
-  /** The same for what a timer has to say. */
-  async #takeOwn(command: Command): Promise<Outcome> {
-    const { surroundings } = await lookUp.executeWithOptions({ summary: 'Look up version, plan and settings' }, [
-      { account: this.#input.account },
-    ]);
+  /** The same for what a timer has to say; nothing where the record was ahead, and says something else. */
+  async #takeOwn(command: Command): Promise<Outcome | undefined> {
+    const before = this.#seq;
+    const { surroundings } = await this.#lookUp('Look up version, plan and settings');
+    if (this.#seq !== before) return undefined;
     return this.#carryOut(command, surroundings, { actor: bySystem });
   }
 
-  async #carryOut(command: Command, surroundings: Surroundings, context: MessageContext): Promise<Outcome> {
-    const { version, ...rest } = surroundings;
+  /** Looks up what surrounds the account, and makes sure that it is the account this workflow knows. */
+  async #lookUp(summary: string, question: Omit<Question, 'account'> = {}): Promise<LookedUp> {
+    for (;;) {
+      const looked = await lookUp.executeWithOptions({ summary }, [{ account: this.#input.account, ...question }]);
+      const { recorded = this.#seq } = looked.surroundings;
+      if (recorded === this.#seq) return looked;
+      await this.#reconcile(recorded);
+      if (this.#lifecycle.state === 'erased') return looked;
+    }
+  }
+
+  /** @returns nothing where the record turned out to be ahead: what was decided rests on nothing */
+  async #carryOut(command: Command, surroundings: Surroundings, context: MessageContext): Promise<Outcome | undefined> {
+    const { version, recorded: _seq, ...rest } = surroundings;
     const { actor, ifVersion } = context;
     if (ifVersion !== undefined && ifVersion !== version) {
       const detail = `the account is at version ${version}, not ${ifVersion}`;
@@ -453,14 +489,14 @@ class AccountCourse {
     if ('refused' in decision) return decision;
     try {
       const recorded = await this.#record(decision.step, context);
-      return recorded === undefined ? refuse(this.#lifecycle, 'account-erased', itIsErased) : { recorded };
+      return recorded === undefined ? undefined : { recorded };
     } catch (error) {
       if (failureTypeOf(error) !== 'VersionMismatchError') throw error;
       return refuse(this.#lifecycle, 'precondition-failed', 'the account has changed since');
     }
   }
 
-  /** Records a step, and becomes what it says. @returns nothing where the account turned out to be erased */
+  /** Records a step, and becomes what it says. @returns nothing where the record was ahead, and was adopted */
   async #record(step: Step, context: MessageContext): Promise<Recorded | undefined> {
     const record = this.#stepRecord(step, context);
     const summary = recordSummary(record.seq, step.action);
@@ -468,7 +504,7 @@ class AccountCourse {
     try {
       recorded = await recordStep.executeWithOptions({ summary }, [record]);
     } catch (error) {
-      if (await this.#adoptErasure(error)) return undefined;
+      if (await this.#adopt(error)) return undefined;
       throw error;
     }
     const { seq, version, receipt, withdrawn = [] } = recorded;
@@ -532,7 +568,8 @@ class AccountCourse {
   async #wait(): Promise<void> {
     this.#woken = false;
     const wake = nextWake(this.#input.account, this.#lifecycle, this.#notBefore);
-    const disturbed = () => this.#inbox.length > 0 || this.#woken || workflowInfo().continueAsNewSuggested;
+    const disturbed = () =>
+      this.#inbox.length > 0 || this.#woken || this.#doubted || workflowInfo().continueAsNewSuggested;
     if (wake === undefined) {
       await condition(disturbed);
       return;
@@ -548,13 +585,15 @@ class AccountCourse {
     const command: Command =
       wake.for === 'endHold' ? { name: 'endHold', holdId: wake.holdId ?? '' } : { name: 'endGracePeriod' };
     const outcome = await this.#takeOwn(command);
-    if ('refused' in outcome)
+    if (outcome !== undefined && 'refused' in outcome)
       log.warn('a timer found nothing to do', { command: command.name, detail: outcome.refused.detail });
   }
 
   // Erasure
 
   async #erase(): Promise<void> {
+    // A timer of a workflow that was restored may have been overtaken long ago.
+    if (patched('compared-before-erasing') && (await this.#compare())) return;
     const started = this.#decideBySystem({ name: 'beginErasure' });
     if (started === undefined) return;
     const step = this.#stepRecord(started, { actor: bySystem });
@@ -581,7 +620,7 @@ class AccountCourse {
     }
     const ended = beginning.done ?? { finished: false };
     if ('failure' in ended && failureTypeOf(ended.failure) !== 'PlanDeviationError') {
-      if (!(await this.#adoptErasure(ended.failure))) this.#withdrawBeginning(ended.failure);
+      if (!(await this.#adopt(ended.failure))) this.#withdrawBeginning(ended.failure);
       return;
     }
     this.#beginning = undefined;
@@ -611,7 +650,7 @@ class AccountCourse {
         this.#beginning = undefined;
         return;
       } catch (error) {
-        if (await this.#adoptErasure(error)) return;
+        if (await this.#adopt(error)) return;
         if (pauseAfter(error) === undefined) throw error;
         // The erasing activity asks the same thing at a moment of its own, and may yet be told yes: until it has ended, the
         // number of this step is not free for another. If it was told yes, a hold must not wait until all is erased.
@@ -673,7 +712,7 @@ class AccountCourse {
       concluded = await concluding;
     } catch (error) {
       if (interrupted) return;
-      if (await this.#adoptErasure(error)) return;
+      if (await this.#adopt(error)) return;
       const pause = pauseAfter(error);
       if (pause === undefined) throw error;
       this.#describe(`erasure is not complete: ${messageOf(error)}`);
@@ -684,22 +723,65 @@ class AccountCourse {
     await this.#handOver(concluded);
   }
 
+  // The record
+
+  /** Asks what is recorded, and agrees with it. @returns whether anything was otherwise than this workflow knew */
+  async #compare(): Promise<boolean> {
+    this.#doubted = false;
+    const before = this.#seq;
+    await this.#settleBeginning();
+    await this.#lookUp('Compare with what is recorded');
+    return this.#seq !== before;
+  }
+
+  /** Agrees with a record that is at another step. */
+  async #reconcile(recorded: number): Promise<void> {
+    if (recorded > this.#seq) await this.#catchUp();
+    else await this.#giveBack(recorded);
+  }
+
   /**
-   * A step with the number of another may mean that the account is erased, and that this workflow was not told: a worker
-   * that lost Temporal recorded it, while what came for the account was on its way. Then what is left of that erasure is
-   * done, and this workflow ends as it would have. Any other contradiction stays one.
+   * A step with the number of another: the record is ahead. A worker that lost Temporal recorded what this workflow never heard
+   * of, or Temporal was restored from before.
+   *
+   * @returns whether it was that
    */
-  async #adoptErasure(error: unknown): Promise<boolean> {
+  async #adopt(error: unknown): Promise<boolean> {
     if (failureTypeOf(error) !== 'SequenceConflictError') return false;
-    const summary = 'Another step has this number: see whether the account is erased';
-    const erased = await finishErasure.executeWithOptions({ summary }, [{ account: this.#input.account }]);
-    if (erased === null) return false;
-    this.#beginning = undefined;
-    this.#lifecycle = erased.lifecycle;
-    this.#seq = erased.seq;
-    this.#describe();
-    await this.#handOver(erased);
+    await this.#catchUp();
     return true;
+  }
+
+  /** Becomes what is recorded. Of an erasure, what is left to do is done, and this workflow ends as it would have. */
+  async #catchUp(): Promise<void> {
+    const { account } = this.#input;
+    const summary = 'Another step has this number: see whether the account is erased';
+    const erased = await finishErasure.executeWithOptions({ summary }, [{ account }]);
+    const course =
+      erased ?? (await recordedCourse.executeWithOptions({ summary: 'Adopt what is recorded' }, [{ account }]));
+    log.warn('the record is ahead of this workflow, which adopts it', { account, from: this.#seq, to: course.seq });
+    this.#beginning = undefined;
+    this.#lifecycle = course.lifecycle;
+    this.#seq = course.seq;
+    this.#notBefore = 0;
+    this.#setbacks = 0;
+    this.#describe('went on from what was recorded');
+    if (erased !== null) await this.#handOver(erased);
+  }
+
+  /** The database was restored from before: it is told where the account stands, in a step of its own. */
+  async #giveBack(recorded: number): Promise<void> {
+    const details = { from: recorded, to: this.#seq };
+    const step: Step = { next: this.#lifecycle, action: 'account.record-restored', details };
+    const record = { ...this.#stepRecord(step, { actor: bySystem }), after: recorded };
+    const summary = recordSummary(record.seq, step.action);
+    try {
+      await recordStep.executeWithOptions({ summary }, [record]);
+    } catch (error) {
+      if (await this.#adopt(error)) return;
+      throw error;
+    }
+    this.#become(step);
   }
 
   /** Starts what outlives the account: telling processors, and keeping what the law demands until its date (R10). */

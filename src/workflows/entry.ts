@@ -2,6 +2,7 @@
 export { accountWorkflow } from './account';
 export { personWorkflow } from './person';
 export { sweepWorkflow } from './sweep';
+export { coursesWorkflow } from './courses';
 export { retainedWorkflow } from './retained';
 export { processorWorkflow } from './processor';
 export { exportWorkflow } from './export';

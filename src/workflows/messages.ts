@@ -41,6 +41,10 @@ export const deadlineQuery = defineQuery<Deadline | undefined>('deadline');
 export const wakeSignalName = 'wake';
 export const wakeSignal = defineSignal(wakeSignalName);
 
+/** Makes an account compare itself with what is recorded of it, and go on from there. */
+export const compareSignalName = 'compare';
+export const compareSignal = defineSignal(compareSignalName);
+
 /** Answers once the account's creation is recorded, or is refused when the workflow began for another request. */
 export const createdUpdate = defineUpdate<Recorded, [{ draftId: string }]>('created');
 

@@ -35,6 +35,7 @@ const actionTexts: Readonly<Record<LifecycleAction, string>> = {
   'account.erasure-paused': 'erasure waits for what is held',
   'account.erased': 'erased',
   'account.message-ignored': 'message ignored',
+  'account.record-restored': 'the record is put right after a restore',
   'policy.changed': 'policy changed',
   'hold.placed': 'legal hold placed',
   'hold.released': 'legal hold released',

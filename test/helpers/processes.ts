@@ -69,6 +69,7 @@ export async function startProcesses(environment: Readonly<Record<string, string
     ABLAUF_MONGODB_URI: uri,
     ABLAUF_VAULT_URI: vaultUriBeside(uri),
     ABLAUF_VAULT_SHARED: '1',
+    ABLAUF_LEDGER: `file:${join(folder, 'ledger.ndjson')}`,
     ABLAUF_TEMPORAL_ADDRESS: `127.0.0.1:${ports.temporal}`,
     ABLAUF_GRACE_PERIOD: 'PT2S',
     ABLAUF_EXPIRY_PERIOD: 'PT2S',

@@ -23,6 +23,7 @@ import {
   connectLazily,
   createAccountWorker,
   dataConverterOf,
+  openCourseKeeper,
   openCourses,
   openJobs,
   workflowIdOf,
@@ -31,6 +32,7 @@ import {
 } from '../../src/temporal';
 import type { ProcessorSettings } from '../../src/processors';
 import { localKeyProvider, openKeyStore, openVault, type Vault } from '../../src/vault';
+import { openTestLedger, type TestLedger } from './ledger';
 import { searchAttributeTypes, type MessageContext, type Recorded } from '../../src/workflows';
 
 export const region = 'eu-central-1';
@@ -75,6 +77,7 @@ export interface System {
   readonly courses: Courses;
   readonly jobs: Jobs;
   readonly archives: ArchiveStorage;
+  readonly ledger: TestLedger;
   readonly settings: Settings;
   readonly guard: GuardSettings;
   readonly taskQueue: string;
@@ -241,8 +244,11 @@ async function assemble(options: SystemOptions, ground: Ground): Promise<System>
   const guard = { ...openGuard, ...options.guard };
   const taskQueue = `test-${randomUUID()}`;
   const archives = (options.archives ?? openGridFsArchives)(store);
+  const ledger = await openTestLedger(store);
   const activities = createActivities({
     store,
+    ledger: ledger.ledger,
+    courses: openCourseKeeper({ client: ground.client, region, taskQueue, settings }),
     settings,
     guard,
     ...(options.processors === undefined ? {} : { processors: options.processors }),
@@ -274,6 +280,7 @@ async function assemble(options: SystemOptions, ground: Ground): Promise<System>
     guard,
     jobs: openJobs({ client: ground.client, taskQueue, patience: 20_000 }),
     archives,
+    ledger,
     settings,
     taskQueue,
     now: ground.now,
@@ -313,6 +320,7 @@ async function assemble(options: SystemOptions, ground: Ground): Promise<System>
         if (options.undeclared !== true) await assertDeclared(store, { full: true });
       } finally {
         await dropTestStore(store);
+        await ledger.remove();
         await ground.close();
       }
     },

@@ -6,7 +6,7 @@ import type { Workshop } from '../workshop';
 /** How long the checks may take, in milliseconds. */
 const patience = 3000;
 
-export function healthRoutes({ health, log }: Workshop): Route[] {
+export function healthRoutes({ health, log, closed }: Workshop): Route[] {
   return [
     route({
       method: 'get',
@@ -21,7 +21,8 @@ export function healthRoutes({ health, log }: Workshop): Route[] {
       roles: 'public',
       summary: 'Says whether everything behind it answers.',
       async handle() {
-        const found = await inTime(health());
+        const why = closed?.();
+        const found = { ...(await inTime(health())), ...(closed === undefined ? {} : { ledger: why ?? 'ok' }) };
         const checks = Object.fromEntries(
           Object.entries(found).map(([part, said]) => [part, said === 'ok' ? 'ok' : 'missing'] as const),
         );
@@ -29,7 +30,8 @@ export function healthRoutes({ health, log }: Workshop): Route[] {
           return { status: 200, body: { status: 'ok', checks } };
         // What is wrong names hosts and ports, and everybody may ask.
         log.warn({ checks: found }, 'something behind the API does not answer');
-        throw new Problem('unavailable', 'something this needs does not answer', { checks }, { 'Retry-After': '1' });
+        const detail = why ?? 'something this needs does not answer';
+        throw new Problem('unavailable', detail, { checks }, { 'Retry-After': '1' });
       },
     }),
   ];
