@@ -171,8 +171,12 @@ async function live(system: DevSystem): Promise<void> {
         say(`  ${name}: ${mentions} documents name the account, ${contents} hold something of its data`);
     }
     if (found > 0) throw new Error(`${found} documents still hold data of the account, or name it`);
-    say('  Every document of every collection was read: nothing of its data is left, and nothing says its id. The tombstone,');
-    say('  the audit log and the certificate know it by a pseudonym, so that it never comes back and its course can be shown.');
+    say(
+      '  Every document of every collection was read: nothing of its data is left, and nothing says its id. The tombstone,',
+    );
+    say(
+      '  the audit log and the certificate know it by a pseudonym, so that it never comes back and its course can be shown.',
+    );
   } finally {
     await connection.close();
   }
