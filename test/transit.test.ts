@@ -260,6 +260,7 @@ describe('R21: the whole of it over TLS, in processes of their own', () => {
       LITELLM_MASTER_KEY: masterKey,
       ABLAUF_MONGODB_URI: `mongodb://localhost:${data.port}/${databases.data}?directConnection=true`,
       ABLAUF_VAULT_URI: `mongodb://localhost:${keys.port}/${databases.keys}?directConnection=true`,
+      ABLAUF_LEDGER: `file:${join(folder, 'ledger.ndjson')}`,
       ABLAUF_TEMPORAL_ADDRESS: `127.0.0.1:${temporalFront.port}`,
       ABLAUF_TEMPORAL_TLS_SERVER_NAME: 'localhost',
       ...Object.fromEntries(
