@@ -12,6 +12,7 @@ import {
   type AccountDocument,
   type Category,
   type Store,
+  userIndexOf,
 } from '../src/data';
 import { planFor, recorded } from '../src/data/plan';
 import { recordStepIn } from '../src/data/record-step';
@@ -170,16 +171,18 @@ const races: readonly Race[] = [
 async function prepare(ids: readonly string[], { erasing, sets }: Race): Promise<void> {
   await native(store.accounts).insertMany(ids.map((id) => accountOf(id, erasing)));
   await native(store.personRequests).insertMany(
-    ids.map((account) => ({
-      _id: `request-${account}`,
-      account,
-      user: 'ann',
-      requestedBy: 'k',
-      requestId: 'r',
-      at: new Date(),
-      status: 'running' as const,
-      erased: {},
-    })),
+    (await Promise.all(ids.map(async (id) => ({ id, cipher: await store.vault.makeKey(id) })))).map(
+      ({ id, cipher }) => ({
+        _id: `request-${id}`,
+        account: id,
+        userIndex: userIndexOf(cipher, 'ann'),
+        requestedBy: 'k',
+        requestId: 'r',
+        at: new Date(),
+        status: 'running' as const,
+        erased: {},
+      }),
+    ),
   );
   for (const set of sets) {
     const records = Array.from({ length: recordsEach }, (_, index) => ({

@@ -11,6 +11,7 @@ const complete = {
   ABLAUF_MONGODB_URI: 'mongodb://127.0.0.1:27017/ablauf',
   ABLAUF_VAULT_URI: 'mongodb://127.0.0.1:27018/ablauf_vault',
   ABLAUF_TEMPORAL_ADDRESS: '127.0.0.1:7233',
+  ABLAUF_LEDGER: 'file:/var/lib/ablauf/ledger.ndjson',
 };
 const path = '/.well-known/security.txt';
 
