@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import type { Endpoint } from './config-endpoints';
 import type { TemporalSecurity } from './temporal';
 import {
   flawOfCertificate,
@@ -92,15 +93,16 @@ type Values = Variables & {
   readonly ABLAUF_MONGODB_URI: string;
   readonly ABLAUF_VAULT_URI: string;
   readonly ABLAUF_TEMPORAL_ADDRESS: string;
-  readonly ABLAUF_EXPORT_S3_ENDPOINT?: string | undefined;
 };
 
 /**
+ * @param endpoints what else is spoken to over HTTP
  * @param fileOf the file a variable was given by, so that a certificate can be read again
  * @param flaws are added to
  */
 export function transitConfig(
   values: Values,
+  endpoints: readonly Endpoint[],
   fileOf: (variable: string) => string | undefined,
   flaws: string[],
 ): TransitConfig {
@@ -133,8 +135,10 @@ export function transitConfig(
   if (temporal.tls === undefined) {
     judge('ABLAUF_TEMPORAL_ADDRESS', [hostOfAddress(values.ABLAUF_TEMPORAL_ADDRESS)], 'set ABLAUF_TEMPORAL_TLS=1');
   }
-  const s3 = values.ABLAUF_EXPORT_S3_ENDPOINT;
-  if (s3?.startsWith('http:')) judge('ABLAUF_EXPORT_S3_ENDPOINT', [hostOfUrl(s3)], 'begin it with https://');
+  for (const { variable, url } of endpoints) {
+    if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) flaws.push(`${variable}: must begin with https://`);
+    else if (new URL(url).protocol === 'http:') judge(variable, [hostOfUrl(url)], 'begin it with https://');
+  }
   if (
     !isLoopback(values.ABLAUF_MANAGEMENT_HOST) &&
     !values.ABLAUF_ALLOW_PLAIN.includes(values.ABLAUF_MANAGEMENT_HOST)

@@ -9,8 +9,10 @@ import type { ExportLimits, S3Options } from './exports';
 import { MAX_PERIOD, parseDuration, periodFlaws, sites, type Settings, type Site } from './lifecycle';
 import { durationSchema } from './lifecycle/schemas';
 import { transitConfig, transitVariables, type TransitConfig } from './config-transit';
+import { endpointsOf } from './config-endpoints';
+import { checkMasterKey, kmsConfig, kmsVariables, type KmsConfig } from './config-kms';
 import { ledgerConfig, ledgerVariables, type LedgerConfig } from './config-ledger';
-import { isSecret, type ProcessorSettings } from './processors';
+import { flawOfTarget, isSecret, type ProcessorSettings } from './processors';
 import { leastMasterKeyLength } from './vault';
 import { parseWitnesses, type WitnessPlace } from './witnesses';
 
@@ -62,11 +64,17 @@ const schema = z.object({
     .default('eu-central-1')
     .describe('Site; its data region follows'),
   ABLAUF_ADMIN_KEY: z.string().min(1).describe('Key of the first administrator'),
-  LITELLM_MASTER_KEY: masterKey.describe('Master key of the deployment: every other key is wrapped under it (R21)'),
+  LITELLM_MASTER_KEY: masterKey
+    .optional()
+    .describe(
+      'Master key of the deployment: every other key is wrapped under it (R21). Needed unless `ABLAUF_KMS_KEY` is given; beside ' +
+        'that it only opens what is wrapped under it',
+    ),
   LITELLM_MASTER_KEY_PREVIOUS: z
     .string()
     .optional()
     .describe('Master keys that were in use before, separated by commas, while keys are still wrapped under them'),
+  ...kmsVariables,
   ABLAUF_MONGODB_URI: uri.describe('MongoDB, with the database in its path'),
   ABLAUF_VAULT_URI: uri.describe(
     "MongoDB that keeps the wrapped keys: another server than the data's, with backups of its own",
@@ -230,7 +238,9 @@ export interface Config {
   readonly adminKey: string;
   readonly vault: {
     readonly uri: string;
-    readonly masterKey: string;
+    /** Absent where AWS KMS holds it alone. */
+    readonly masterKey: string | undefined;
+    readonly kms: KmsConfig;
     /** Master keys that keys may still be wrapped under. */
     readonly previous: readonly string[];
     /** How long backups of the key store are kept, in milliseconds. */
@@ -273,6 +283,7 @@ export class ConfigError extends Error {
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
   const flaws: string[] = [];
   const given = withFiles(environment, flaws);
+  checkMasterKey(given, flaws);
   const parsed = schema.safeParse(given);
   if (!parsed.success) {
     for (const issue of parsed.error.issues) {
@@ -287,7 +298,6 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
   if (parseDuration(values.ABLAUF_MIN_PERIOD) < 1000) flaws.push('ABLAUF_MIN_PERIOD: must be at least PT1S');
   const exports = exportConfig(values, flaws);
-  const transit = transitConfig(values, (name) => environment[`${name}_FILE`], flaws);
   const ledger = ledgerConfig(values, flaws);
   const previous = previousKeys(values.LITELLM_MASTER_KEY_PREVIOUS, flaws);
   if (values.ABLAUF_VAULT_SHARED === '0' && hostsOf(values.ABLAUF_VAULT_URI) === hostsOf(values.ABLAUF_MONGODB_URI)) {
@@ -295,7 +305,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       "ABLAUF_VAULT_URI: names the data's own server; keys belong on another one, or say ABLAUF_VAULT_SHARED=1",
     );
   }
-  const witnesses = witnessPlaces(values.ABLAUF_WITNESSES, values.ABLAUF_WITNESS_SECRET, flaws);
+  const witnesses = witnessPlaces(values, flaws);
+  const endpoints = endpointsOf(values, witnesses, environment);
+  const transit = transitConfig(values, endpoints, (name) => environment[`${name}_FILE`], flaws);
   if (flaws.length > 0) throw new ConfigError(flaws);
   return {
     host: values.ABLAUF_HOST,
@@ -308,6 +320,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     vault: {
       uri: values.ABLAUF_VAULT_URI,
       masterKey: values.LITELLM_MASTER_KEY,
+      kms: kmsConfig(values),
       previous,
       backupRetention: parseDuration(values.ABLAUF_VAULT_BACKUP_RETENTION),
       shared: values.ABLAUF_VAULT_SHARED === '1',
@@ -346,11 +359,17 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   };
 }
 
-function witnessPlaces(text: string, secret: string | undefined, flaws: string[]): WitnessPlace[] {
+function witnessPlaces(values: z.output<typeof schema>, flaws: string[]): WitnessPlace[] {
   try {
-    const places = parseWitnesses(text);
-    if (secret === undefined && places.some(({ kind }) => kind === 'webhook')) {
+    const places = parseWitnesses(values.ABLAUF_WITNESSES);
+    const urls = places.flatMap((place) => (place.kind === 'webhook' ? [place.url] : []));
+    if (values.ABLAUF_WITNESS_SECRET === undefined && urls.length > 0) {
       flaws.push('ABLAUF_WITNESS_SECRET: is missing, though a witness is told by webhook');
+    }
+    for (const url of urls) {
+      const flaw = flawOfTarget(url, { allowPrivate: values.ABLAUF_ALLOW_PRIVATE_TARGETS === '1' });
+      // Not the whole address: what follows the host may be a secret.
+      if (flaw !== undefined) flaws.push(`ABLAUF_WITNESSES: ${new URL(url).origin} ${flaw}`);
     }
     return places;
   } catch (error) {

@@ -212,13 +212,78 @@ describe('ABLAUF_ALLOW_PLAIN', () => {
     expect(flawsOf({ ABLAUF_ALLOW_PLAIN: value })).toEqual([expect.stringMatching(/^ABLAUF_ALLOW_PLAIN: /)]);
   });
 
-  test('covers metrics beyond this machine, and a storage without TLS', () => {
+  test('covers metrics beyond this machine', () => {
     expect(flawsOf({ ABLAUF_MANAGEMENT_HOST: '0.0.0.0' })).toEqual([
       expect.stringMatching(/^ABLAUF_MANAGEMENT_HOST: .*ABLAUF_ALLOW_PLAIN$/),
     ]);
     expect(flawsOf({ ABLAUF_MANAGEMENT_HOST: '0.0.0.0', ABLAUF_ALLOW_PLAIN: '0.0.0.0' })).toEqual([]);
-    const s3 = { ABLAUF_EXPORT_S3_BUCKET: 'exports', ABLAUF_EXPORT_S3_ENDPOINT: 'http://minio:9000' };
-    expect(flawsOf(s3)).toEqual([expect.stringMatching(/^ABLAUF_EXPORT_S3_ENDPOINT: minio would/)]);
-    expect(transitOf({ ...s3, ABLAUF_ALLOW_PLAIN: 'minio' }).plain).toEqual(['minio']);
+  });
+});
+
+describe('object storages and AWS KMS', () => {
+  const exports = { ABLAUF_EXPORT_S3_BUCKET: 'exports' };
+  const ledger = { ABLAUF_LEDGER: 's3://ledger/erasures' };
+  const witness = { ABLAUF_WITNESSES: 's3://witness/checkpoints' };
+  const kms = { ABLAUF_KMS_KEY: 'alias/ablauf' };
+  const kmsBefore = { ABLAUF_KMS_KEY_PREVIOUS: 'alias/before' };
+  const cases: [variable: string, users: Record<string, string>[]][] = [
+    ['ABLAUF_EXPORT_S3_ENDPOINT', [exports]],
+    ['ABLAUF_LEDGER_S3_ENDPOINT', [ledger]],
+    ['AWS_ENDPOINT_URL_S3', [exports, ledger, witness]],
+    ['AWS_ENDPOINT_URL_KMS', [kms, kmsBefore]],
+    ['AWS_ENDPOINT_URL', [exports, ledger, witness, kms, kmsBefore]],
+  ];
+
+  describe.each(cases.flatMap(([variable, users]) => users.map((user) => [variable, user] as const)))(
+    '%s, for %j',
+    (variable, user) => {
+      test.each(['http://elsewhere:9000', 'HTTP://elsewhere', 'http://user:password@elsewhere/path'])(
+        'R21: %s is refused unless it is named',
+        (url) => {
+          expect(flawsOf({ ...user, [variable]: url })).toEqual([
+            `${variable}: elsewhere would be spoken to without TLS; begin it with https://, or list it in ABLAUF_ALLOW_PLAIN`,
+          ]);
+          const named = transitOf({ ...user, [variable]: url, ABLAUF_ALLOW_PLAIN: 'elsewhere' });
+          expect(named.plain).toEqual(['elsewhere']);
+        },
+      );
+
+      test.each(['https://elsewhere', 'http://127.0.0.1:9000', 'http://localhost:9000', 'http://[::1]:9000'])(
+        '%s is accepted',
+        (url) => {
+          expect(transitOf({ ...user, [variable]: url }).plain).toEqual([]);
+        },
+      );
+    },
+  );
+
+  test('what nobody uses, or something nearer replaces, is not judged', () => {
+    const everywhere = { AWS_ENDPOINT_URL: 'http://elsewhere' };
+    expect(flawsOf(everywhere)).toEqual([]);
+    expect(flawsOf({ ...everywhere, ...kms, AWS_ENDPOINT_URL_KMS: 'https://kms.example.org' })).toEqual([]);
+    expect(flawsOf({ ...everywhere, ...exports, ABLAUF_EXPORT_S3_ENDPOINT: 'https://s3.example.org' })).toEqual([]);
+    expect(flawsOf({ ...everywhere, ...exports, ...ledger, ...witness, ...kms })).toHaveLength(1);
+    expect(flawsOf({ ...exports, AWS_ENDPOINT_URL: '' })).toEqual([]);
+  });
+
+  test.each(['elsewhere:9000', 'ftp://elsewhere', 'http://'])('%s is no endpoint', (url) => {
+    expect(flawsOf({ ...kms, AWS_ENDPOINT_URL: url })).toEqual(['AWS_ENDPOINT_URL: must begin with https://']);
+  });
+});
+
+describe('witnesses by webhook', () => {
+  const secret = { ABLAUF_WITNESS_SECRET: `whsec_${Buffer.alloc(32, 1).toString('base64')}` };
+  const told = (url: string, more = {}) => flawsOf({ ...secret, ABLAUF_WITNESSES: url, ...more });
+  const here = { ABLAUF_ALLOW_PRIVATE_TARGETS: '1' };
+
+  test('R21: are never told in the clear, but on this machine where private targets are allowed', () => {
+    expect(told('https://witness.example.org/a')).toEqual([]);
+    expect(told('http://witness.example.org/a-secret')).toEqual([
+      'ABLAUF_WITNESSES: http://witness.example.org must begin with https://',
+    ]);
+    expect(told('http://witness.example.org/', here)).toHaveLength(1);
+    expect(told('http://127.0.0.1:9000/', here)).toEqual([]);
+    expect(told('http://127.0.0.1:9000/')).toHaveLength(1);
+    expect(told('http://10.0.0.7/', { ...here, ABLAUF_ALLOW_PLAIN: '10.0.0.7' })).toHaveLength(1);
   });
 });

@@ -24,6 +24,50 @@ function refusalOf(environment: Record<string, string>): string {
   throw new Error('the configuration was accepted');
 }
 
+describe('the master key', () => {
+  const { LITELLM_MASTER_KEY: _text, ...without } = complete;
+  const arn = 'arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab';
+
+  test('R21: is a text, a key of AWS KMS, or both while keys move from one to the other', () => {
+    expect(readConfig(complete).vault).toMatchObject({ kms: { key: undefined, previous: [] } });
+    expect(readConfig({ ...without, ABLAUF_KMS_KEY: arn }).vault).toMatchObject({
+      masterKey: undefined,
+      kms: { key: arn },
+    });
+    expect(readConfig({ ...complete, ABLAUF_KMS_KEY_PREVIOUS: `${arn}, alias/before` }).vault).toMatchObject({
+      masterKey: complete.LITELLM_MASTER_KEY,
+      kms: { key: undefined, previous: [arn, 'alias/before'] },
+    });
+  });
+
+  test('R21: missing altogether is told, also where only an earlier one is given', () => {
+    const missing = 'LITELLM_MASTER_KEY: is missing, and so is ABLAUF_KMS_KEY';
+    expect(refusalOf(without)).toContain(missing);
+    expect(refusalOf({ ...without, ABLAUF_KMS_KEY: '', ABLAUF_KMS_KEY_PREVIOUS: arn })).toContain(missing);
+  });
+
+  test.each([
+    'alias/ablauf',
+    'arn:aws-us-gov:kms:us-gov-west-1:111122223333:alias/team/ablauf',
+    '1234abcd-12ab-34cd-56ef-1234567890ab',
+    'arn:aws:kms:eu-central-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab',
+  ])('%s names a key of AWS KMS', (key) => {
+    expect(readConfig({ ...without, ABLAUF_KMS_KEY: key }).vault.kms.key).toBe(key);
+  });
+
+  test.each([
+    'ablauf',
+    'arn:aws:s3:::bucket',
+    'arn:aws:kms:eu-central-1:1:key/x',
+    'alias/',
+    'alias/a b',
+    `${arn},${arn}`,
+  ])('%s does not', (key) => {
+    expect(refusalOf({ ...complete, ABLAUF_KMS_KEY: key })).toContain('ABLAUF_KMS_KEY: must be the ARN');
+    expect(refusalOf({ ...complete, ABLAUF_KMS_KEY_PREVIOUS: `${key}, ` })).toContain('ABLAUF_KMS_KEY_PREVIOUS: must');
+  });
+});
+
 describe('readConfig', () => {
   test('fills in the promised defaults: 14 days of grace, 30 of expiry, 7 of notice', () => {
     expect(readConfig(complete)).toMatchObject({

@@ -86,6 +86,17 @@ export function readTarget(text: string, { allowPrivate }: TargetRules): URL {
   return url;
 }
 
+/** Why {@link readTarget} would not take an address, or `undefined` where it would. */
+export function flawOfTarget(text: string, rules: TargetRules): string | undefined {
+  try {
+    readTarget(text, rules);
+    return undefined;
+  } catch (error) {
+    if (error instanceof TargetRefusedError) return error.message;
+    throw error;
+  }
+}
+
 /** @throws {TargetRefusedError} one of the addresses must not be called */
 function judge(addresses: readonly string[], protocol: string, { allowPrivate }: TargetRules): void {
   if (!allowPrivate && !addresses.every(isPublicAddress)) {

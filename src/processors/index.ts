@@ -1,5 +1,5 @@
 /** Downstream processors: who has customer data on our behalf is told to erase it, and what they answer is kept. */
-export { exchange, type TargetRules } from './addresses';
+export { exchange, flawOfTarget, type TargetRules } from './addresses';
 export * from './errors';
 export { receiveCallback } from './callback';
 export { findRequest, recordAbandonment, recordEscalation } from './record';

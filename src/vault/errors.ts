@@ -5,6 +5,14 @@ export class MasterKeyError extends Error {
   override readonly name = 'MasterKeyError';
 }
 
+/**
+ * Whoever holds the master key does not answer, or not now. Says nothing of any key: it may be asked again, and what is
+ * encrypted stays as it is.
+ */
+export class MasterKeyAwayError extends Error {
+  override readonly name = 'MasterKeyAwayError';
+}
+
 /** There is no such key, and never was as far as the key store knows. */
 export class KeyMissingError extends Error {
   override readonly name = 'KeyMissingError';

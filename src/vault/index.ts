@@ -1,5 +1,6 @@
 /** Master key, account keys, field encryption, signing. */
 export * from './errors';
+export { openKmsKeyProvider } from './aws-kms';
 export { isSealedText, sealedOverhead, type Cipher, type Place } from './cipher';
 export { openKeyStore, type KeyDocument, type KeyStore } from './key-store';
 export { leastMasterKeyLength, localKeyProvider, type KeyProvider } from './master-key';

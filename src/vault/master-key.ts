@@ -2,23 +2,25 @@
  * The master key (R21): what all other keys are wrapped under. It never encrypts data. Behind an interface, so that a key
  * management service can hold it instead.
  */
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { hkdfSync } from 'node:crypto';
 import { MasterKeyError } from './errors';
+import { unwrapUnder, wrapUnder } from './wrapping';
 
 /** Wraps and unwraps keys. `context` names what a key is for; unwrapping under another context fails. */
 export interface KeyProvider {
   /** Names the master key, and says nothing of it. */
   readonly id: string;
   wrap(key: Buffer, context: string): Promise<Buffer>;
-  /** @throws {MasterKeyError} it was not wrapped by this key, for this context */
+  /**
+   * @throws {MasterKeyError} it was not wrapped by this key, for this context
+   * @throws {MasterKeyAwayError} whoever holds the master key does not answer: nothing is known, ask again
+   */
   unwrap(wrapped: Buffer, context: string): Promise<Buffer>;
 }
 
 /** A shorter one could be guessed by whoever has a backup of the key store. */
 export const leastMasterKeyLength = 20;
 const salt = 'ablauf';
-const nonceLength = 12;
-const tagLength = 16;
 
 /**
  * A master key given as text, such as `LITELLM_MASTER_KEY`. The wrapping key is derived from it with HKDF-SHA-256, one for each
@@ -37,22 +39,10 @@ export function localKeyProvider(masterKey: string, region: string): KeyProvider
   const wrapping = derive('wrap', 32);
   return {
     id: `local-${derive('id', 8).toString('hex')}`,
-    wrap(key, context) {
-      const nonce = randomBytes(nonceLength);
-      const cipher = createCipheriv('aes-256-gcm', wrapping, nonce, { authTagLength: tagLength });
-      cipher.setAAD(Buffer.from(context));
-      const sealed = Buffer.concat([cipher.update(key), cipher.final()]);
-      return Promise.resolve(Buffer.concat([nonce, sealed, cipher.getAuthTag()]));
-    },
+    wrap: (key, context) => Promise.resolve(wrapUnder(wrapping, key, Buffer.from(context))),
     unwrap(wrapped, context) {
       try {
-        const decipher = createDecipheriv('aes-256-gcm', wrapping, wrapped.subarray(0, nonceLength), {
-          authTagLength: tagLength,
-        });
-        decipher.setAAD(Buffer.from(context));
-        decipher.setAuthTag(wrapped.subarray(wrapped.length - tagLength));
-        const key = decipher.update(wrapped.subarray(nonceLength, wrapped.length - tagLength));
-        return Promise.resolve(Buffer.concat([key, decipher.final()]));
+        return Promise.resolve(unwrapUnder(wrapping, wrapped, Buffer.from(context)));
       } catch {
         return Promise.reject(new MasterKeyError(`the key ${context} does not open under the master key it names`));
       }
