@@ -1,4 +1,4 @@
-import type { RecordedCourse } from '../data';
+import type { Errand, RecordedCourse } from '../data';
 
 /** What a region's workflows are asked, and told, to hold them against their records; see `temporal/course-keeper.ts`. */
 export interface CourseKeeper {
@@ -13,4 +13,6 @@ export interface CourseKeeper {
   restart(record: RecordedCourse): Promise<boolean>;
   /** Has an account's workflow compare itself with its record. */
   compare(account: string): Promise<void>;
+  /** Begins the workflows of what is still to be done, where none runs. @returns what had none */
+  beginMissing(errands: readonly Errand[]): Promise<readonly Errand[]>;
 }

@@ -1,6 +1,6 @@
 /** Accounts whose workflows are not where their records are: one of the two databases was restored (R23). */
 import { cancellationSignal, log } from '@temporalio/activity';
-import { listCourses, livingOf } from '../data';
+import { listCourses, livingOf, openErrands, type Errand } from '../data';
 import { beating } from './beating';
 import type { ActivityDependencies } from './dependencies';
 
@@ -77,6 +77,31 @@ export function courseActivities({ store, courses }: Pick<ActivityDependencies, 
         }
         await tellGone(names);
         return told;
+      });
+    },
+
+    /** Begins the workflows of what is still to be done, where they are missing. @returns how many were */
+    beginMissingErrands(): Promise<number> {
+      return beating(async (tell) => {
+        const signal = cancellationSignal();
+        let begun = 0;
+        const begin = async (errands: readonly Errand[]) => {
+          signal.throwIfAborted();
+          for (const errand of await courses.beginMissing(errands)) {
+            begun += 1;
+            log.error('what is still to be done had no workflow: it goes on', { alert: 'errand-restarted', ...errand });
+          }
+          tell({ begun });
+        };
+        let errands: Errand[] = [];
+        for await (const errand of openErrands(store)) {
+          errands.push(errand);
+          if (errands.length < accountsAtOnce) continue;
+          await begin(errands);
+          errands = [];
+        }
+        await begin(errands);
+        return begun;
       });
     },
   };

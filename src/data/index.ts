@@ -35,6 +35,7 @@ export { recordCreation, recordStep, type CreationRecord, type RecordedStep, typ
 export { beginErasure, eraseRecords, type ErasureResult, type OutsideStore } from './erase';
 export { concludeErasure, finishErasure, type ConcludedErasure, type FinishedErasure } from './conclude';
 export { listCourses, livingOf, type RecordedCourse } from './courses';
+export { openErrands, type Errand } from './errands';
 export { reErase, reEraseLapsed, removeOrphans, restoreTombstone } from './re-erase';
 export { searchRemains } from './search';
 export { guardState, type GuardSettings } from './guard';

@@ -126,6 +126,8 @@ requestSchema.index({ processor: 1, at: -1, _id: -1 });
 // One request for each processor and erasure, however often its conclusion is tried.
 requestSchema.index({ certificate: 1, processor: 1 }, { unique: true });
 requestSchema.index({ subject: 1 });
+// What is still unanswered is looked for every hour.
+requestSchema.index({ status: 1 });
 
 /** The models of a connection. */
 export function processorModelsOn(connection: Connection) {

@@ -2,7 +2,7 @@
 import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/common';
 import type { CourseKeeper } from '../activities';
-import type { RecordedCourse } from '../data';
+import type { Errand, RecordedCourse } from '../data';
 import { bySystem, type Settings } from '../lifecycle';
 import {
   accountWorkflowType,
@@ -14,6 +14,8 @@ import {
   type AccountInput,
 } from '../workflows';
 import { workflowIdOf } from './courses';
+import { jobOf } from './errands';
+import type { Job } from './jobs';
 
 export interface CourseKeeperOptions {
   readonly client: Client;
@@ -27,6 +29,28 @@ const runningQuery = `WorkflowType = '${accountWorkflowType}' AND ExecutionStatu
 const pageSize = 1000;
 
 export function openCourseKeeper({ client, region, taskQueue, settings }: CourseKeeperOptions): CourseKeeper {
+  /** Begins what has ended, or was never begun. @returns whether it did not run */
+  async function begin({ type, id, input, summary, account }: Job): Promise<boolean> {
+    try {
+      await client.workflow.start(type, {
+        workflowId: id,
+        taskQueue,
+        args: [input],
+        staticSummary: summary,
+        // What lists show lags behind: whether one runs is asked here.
+        workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
+        // It may have ended before the database was restored to a time at which there was more to do.
+        workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
+        ...(account === undefined
+          ? {}
+          : { typedSearchAttributes: [{ key: searchAttributes.accountId, value: account }] }),
+      });
+      return true;
+    } catch (error) {
+      if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
+      throw error;
+    }
+  }
   return {
     async differing(records) {
       const shown = new Map<string, string>();
@@ -100,6 +124,18 @@ export function openCourseKeeper({ client, region, taskQueue, settings }: Course
         // It has ended meanwhile.
         if (!(error instanceof WorkflowNotFoundError)) throw error;
       }
+    },
+
+    async beginMissing(errands) {
+      if (errands.length === 0) return [];
+      const jobs = new Map(errands.map((errand): [string, Errand] => [jobOf(region, errand).id, errand]));
+      // No id of ours holds a quote.
+      const ids = [...jobs.keys()].map((id) => `'${id}'`).join(', ');
+      const query = `WorkflowId IN (${ids}) AND ExecutionStatus = 'Running'`;
+      for await (const { workflowId } of client.workflow.list({ query, pageSize })) jobs.delete(workflowId);
+      const begun: Errand[] = [];
+      for (const errand of jobs.values()) if (await begin(jobOf(region, errand))) begun.push(errand);
+      return begun;
     },
   };
 }

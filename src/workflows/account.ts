@@ -75,6 +75,7 @@ import {
   failureTypes,
   messages,
   processorWorkflowType,
+  retainedWorkflowId,
   retainedWorkflowType,
   stateQuery,
   wakeSignal,
@@ -800,7 +801,7 @@ class AccountCourse {
       // It goes by the tombstone's id (R22); before there were pseudonyms it went by the account's.
       const name = subject === undefined ? account : `~${subject}`;
       await this.#begin(retainedWorkflowType, {
-        workflowId: `retained/${region}/${subject ?? account}`,
+        workflowId: retainedWorkflowId(region, subject ?? account),
         args: [{ account: name, region }],
         staticSummary: retainedSummary(name, region),
         typedSearchAttributes: [{ key: searchAttributes.accountId, value: name }],

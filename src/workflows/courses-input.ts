@@ -20,4 +20,6 @@ interface CoursesProgress {
 export interface CoursesOutcome extends CoursesProgress {
   /** Workflows of erased accounts, which were told to look. */
   readonly ended: number;
+  /** Workflows of processors' answers, of persons and of what the law keeps that were missing, and were begun. */
+  readonly errands: number;
 }

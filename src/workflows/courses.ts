@@ -1,13 +1,14 @@
 /*
  * One check of a region's accounts and their workflows against each other: whatever was restored, each account that lives has a
- * workflow that agrees with its record, and no other account has one (R23). A Temporal Schedule starts one every so often.
+ * workflow that agrees with its record, no other account has one, and what is still to be done beside them has one (R23). A
+ * Temporal Schedule starts one every so often.
  */
-import { makeContinueAsNewFunc, proxyActivities, setCurrentDetails, workflowInfo } from '@temporalio/workflow';
+import { makeContinueAsNewFunc, patched, proxyActivities, setCurrentDetails, workflowInfo } from '@temporalio/workflow';
 import type { Activities } from '../activities';
 import type { CoursesInput, CoursesOutcome } from './courses-input';
 
 // It only ever begins what is missing, and asks what runs to look: it may be tried again for as long as it takes.
-const { checkCourses, endErasedCourses } = proxyActivities<Activities>({
+const { checkCourses, endErasedCourses, beginMissingErrands } = proxyActivities<Activities>({
   startToCloseTimeout: '1 hour',
   heartbeatTimeout: '30 seconds',
   retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '1 minute' },
@@ -32,5 +33,8 @@ export async function coursesWorkflow(input: CoursesInput): Promise<CoursesOutco
     }
   } while (after !== undefined);
   const ended = await endErasedCourses.executeWithOptions({ summary: 'Look for workflows of erased accounts' }, []);
-  return { accounts, restarted, compared, ended };
+  const errands = patched('errands')
+    ? await beginMissingErrands.executeWithOptions({ summary: 'Look for what is still to be done' }, [])
+    : 0;
+  return { accounts, restarted, compared, ended, errands };
 }

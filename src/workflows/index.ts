@@ -6,5 +6,5 @@ export * from './person-messages';
 export { coursesWorkflowType, type CoursesInput, type CoursesOutcome } from './courses-input';
 export { sweepWorkflowType, type SweepInput } from './sweep-input';
 export * from './processor-messages';
-export { staticDetails, staticSummary } from './texts';
+export { retainedSummary, staticDetails, staticSummary } from './texts';
 export { exportSummary, exportWorkflowId, exportWorkflowType } from './export-messages';

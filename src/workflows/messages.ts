@@ -13,6 +13,11 @@ export const processorWorkflowType = 'processorWorkflow';
 /** Waits for the dates of what the law keeps of one erased account (R10). */
 export const retainedWorkflowType = 'retainedWorkflow';
 
+/** The id of its workflow: `retained/REGION/SUBJECT`, the subject being what its tombstone is called without the `~`. */
+export function retainedWorkflowId(region: string, subject: string): string {
+  return `retained/${region}/${subject}`;
+}
+
 /** What was recorded: the read that follows sees it. */
 export interface Recorded {
   readonly seq: number;

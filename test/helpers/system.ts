@@ -90,6 +90,8 @@ export interface System {
   account(id: string): Promise<AccountDocument>;
   /** The actions of an account's audit entries, oldest first. */
   actions(id: string): Promise<string[]>;
+  /** Does something while there is no worker, and starts another one then, which remembers no workflow. */
+  withoutWorker(work: () => Promise<void>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -255,15 +257,22 @@ async function assemble(options: SystemOptions, ground: Ground): Promise<System>
     archives,
     ...(options.exportLimits === undefined ? {} : { exportLimits: options.exportLimits }),
   });
-  const worker: Worker = await createAccountWorker({
-    connection: ground.native,
-    dataConverter: dataConverterOf(store.vault),
-    namespace: 'default',
-    taskQueue,
-    activities: options.activities?.(activities) ?? activities,
-    bundle: { codePath: required('ABLAUF_TEST_BUNDLE') },
-  });
-  const running = worker.run();
+  const startWorker = async () => {
+    const worker: Worker = await createAccountWorker({
+      connection: ground.native,
+      dataConverter: dataConverterOf(store.vault),
+      namespace: 'default',
+      taskQueue,
+      activities: options.activities?.(activities) ?? activities,
+      bundle: { codePath: required('ABLAUF_TEST_BUNDLE') },
+    });
+    const running = worker.run();
+    return async () => {
+      worker.shutdown();
+      await running;
+    };
+  };
+  let stopWorker = await startWorker();
   // On the bare database: what a test has it refuse is not the log's own work.
   const sequencer = startSequencer({ ...ground.store, databaseTime: ground.now }, { log: loudly });
   const courses = openCourses({
@@ -312,9 +321,13 @@ async function assemble(options: SystemOptions, ground: Ground): Promise<System>
       const entries = await store.audit.entries.find({ subject }).sort({ seq: 1, at: 1 }).lean().exec();
       return entries.map((entry) => entry.action);
     },
+    async withoutWorker(work) {
+      await stopWorker();
+      await work();
+      stopWorker = await startWorker();
+    },
     async stop() {
-      worker.shutdown();
-      await running;
+      await stopWorker();
       await sequencer.stop();
       try {
         if (options.undeclared !== true) await assertDeclared(store, { full: true });
