@@ -10,7 +10,6 @@ import {
   type Store,
 } from '../src/data';
 import { bySystem } from '../src/lifecycle';
-import { summaryOf } from './figures';
 import { timed, type Benchmark } from './harness';
 import { dropStore, freshStore, region } from './stores';
 
@@ -42,15 +41,12 @@ export const certifying: Benchmark = {
         proving.push(proved);
         checking.push(checked);
       }
-      const typical = (values: readonly number[]) => `${summaryOf(values).median.toFixed(1)} ms`;
+      const remark = `in a log of ${entries} entries`;
+      const both = proving.map((proved, turn) => proved + (checking[turn] ?? NaN));
       return [
-        {
-          name: 'Proving an erasure from the audit log, and checking its certificate with `verify.mjs`',
-          values: proving.map((proved, turn) => proved + (checking[turn] ?? NaN)),
-          unit: 'ms',
-          target: { atMost: 10 },
-          remark: `${typical(proving)} and ${typical(checking)}, in a log of ${entries} entries`,
-        },
+        { name: 'Proving an erasure from the audit log', values: proving, unit: 'ms', target: { atMost: 5 }, remark },
+        { name: 'Checking its certificate with `verify.mjs`', values: checking, unit: 'ms', target: { atMost: 5 } },
+        { name: 'One after the other', values: both, unit: 'ms', target: { atMost: 10 } },
       ];
     } finally {
       await dropStore(store);

@@ -11,8 +11,7 @@ function demand(holds, reason, message) {
   if (!holds) throw Object.assign(new Error(message), { reason });
 }
 
-const digest = async (...parts) =>
-  new Uint8Array(await crypto.subtle.digest('SHA-256', await new Blob(parts).arrayBuffer()));
+const digest = async (bytes) => new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
 const utf8 = (text) => new TextEncoder().encode(text);
 const base64 = (bytes) => btoa(String.fromCharCode(...bytes));
 const toUrl = (text) => text.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
@@ -36,8 +35,8 @@ function jsonOf(bytes, what) {
 }
 
 async function signs(key, signature, message) {
-  const imported = await crypto.subtle.importKey('raw', bytesOf(key.x, 'a key'), 'Ed25519', false, ['verify']);
-  return crypto.subtle.verify('Ed25519', imported, signature, message);
+  key.imported ??= crypto.subtle.importKey('raw', bytesOf(key.x, 'a key'), 'Ed25519', false, ['verify']);
+  return crypto.subtle.verify('Ed25519', await key.imported, signature, message);
 }
 
 /** Opens a signed part, a flattened JWS (RFC 7515): what it says, whose signature it bears, and its own hash. */
@@ -56,7 +55,7 @@ async function open(jws, type, keys, what, others = []) {
   const signed = `${jws.protected}.${jws.payload}`;
   const genuine = await signs(key, bytesOf(jws.signature, `the signature of ${what}`), utf8(signed));
   demand(genuine, 'signature', `${what} was altered, or not signed with the key ${kid}`);
-  const sha256 = toUrl(base64(await digest(`${signed}.${jws.signature}`)));
+  const sha256 = toUrl(base64(await digest(utf8(`${signed}.${jws.signature}`))));
   return { says: jsonOf(content, what), kid, sha256 };
 }
 
@@ -100,12 +99,12 @@ async function checkLog({ log, id, kind, subject, region }, keys) {
   const same = acts[entry.action] === kind && entry.subject === subject && entry.details?.certificate === id;
   demand(same, 'log-entry', 'the log entry is about something else');
   let [node, end] = [log.index, log.size - 1];
-  let hash = await digest(Uint8Array.of(0), log.leaf);
+  let hash = await digest(utf8(`\0${log.leaf}`));
   const up = () => ([node, end] = [Math.floor(node / 2), Math.floor(end / 2)]);
   for (const text of log.hashes) {
     const sibling = bytesOf(toUrl(text), 'a hash of the proof');
     const isRight = node % 2 === 1 || node === end;
-    hash = await digest(Uint8Array.of(1), ...(isRight ? [sibling, hash] : [hash, sibling]));
+    hash = await digest(Uint8Array.of(1, ...(isRight ? [...sibling, ...hash] : [...hash, ...sibling])));
     while (isRight && node % 2 === 0 && node > 0) up();
     demand(end > 0, 'inclusion', 'the proof is too long');
     up();
@@ -121,7 +120,7 @@ async function openCheckpoint(note, keys) {
   for (const [, signature] of signatures.split('\n').map((line) => line.split(`— ${origin} `))) {
     const bytes = signature === undefined ? [] : bytesOf(toUrl(signature), 'a signature of the checkpoint');
     for (const key of keys) {
-      const id = await digest(`${origin}\n`, Uint8Array.of(1), bytesOf(key.x, 'a key'));
+      const id = await digest(Uint8Array.of(...utf8(`${origin}\n`), 1, ...bytesOf(key.x, 'a key')));
       const named = base64(id.slice(0, 4)) === base64(bytes.slice(0, 4));
       if (named && (await signs(key, bytes.slice(4), utf8(text)))) return { origin, size: Number(size), root };
     }
@@ -172,7 +171,7 @@ export async function check(certificate, keys) {
     const parsed = JSON.parse(keys);
     const isKey = ({ kty, crv, x }) => kty === 'OKP' && crv === 'Ed25519' && spelling.test(x);
     // A key is known by its thumbprint (RFC 7638), whatever name it bears in the file.
-    const thumbprint = async (x) => toUrl(base64(await digest(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`)));
+    const thumbprint = async (x) => toUrl(base64(await digest(utf8(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`))));
     const named = async ({ x }) => ({ x, kid: await thumbprint(x) });
     const trusted = await Promise.all([parsed.keys ?? parsed].flat().filter(isKey).map(named));
     if (trusted.length === 0) return { code: 2, lines: ['there is no Ed25519 key among the keys given'] };
