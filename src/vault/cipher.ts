@@ -69,6 +69,7 @@ const tagLength = 16;
 /** By how much bytes grow when they are encrypted. */
 export const sealedOverhead = headerLength + nonceLength + tagLength;
 const algorithm = 'aes-256-gcm';
+const tagged = { authTagLength: tagLength };
 /** What a sealed text begins with. No note anybody writes is taken for one: it would have to open as well. */
 const textMark = 'sealed:1:';
 /** Where sealed texts belong: they travel between messages, the account and the log. */
@@ -77,14 +78,13 @@ const textCollection = 'text';
 /** A cipher with an owner's keys. */
 export function createCipher({ region, owner, data, current, index }: CipherKeys): Cipher {
   const keys = new Map([...data].map(([version, key]): [number, KeyObject] => [version, createSecretKey(key)]));
-  const places = new Map<string, string>();
-  const prefixOf = (collection: string, field: string): string => {
-    const name = `${collection}\0${field}`;
-    let prefix = places.get(name);
-    if (prefix === undefined) {
-      prefix = `${region}\0${owner}\0${name}\0`;
-      places.set(name, prefix);
-    }
+  const owned = `${region}\0${owner}\0`;
+  const places = new Map<string, Map<string, Buffer>>();
+  /** What a value at a place is bound to, but for its document: kept, since values come in thousands of one field. */
+  const prefixOf = (collection: string, field: string): Buffer => {
+    const fields = places.get(collection) ?? new Map<string, Buffer>();
+    const prefix = fields.get(field) ?? Buffer.from(`${owned}${collection}\0${field}\0`);
+    if (!fields.has(field)) places.set(collection, fields.set(field, prefix));
     return prefix;
   };
   const keyOf = (version: number): KeyObject => {
@@ -102,8 +102,8 @@ export function createCipher({ region, owner, data, current, index }: CipherKeys
       sealed.writeUInt32BE(current, 2);
       takeNonce(sealed, headerLength);
       const nonce = sealed.subarray(headerLength, headerLength + nonceLength);
-      const encryption = createCipheriv(algorithm, keyOf(current), nonce, { authTagLength: tagLength });
-      encryption.setAAD(authenticated(sealed, prefixOf(collection, field) + id));
+      const encryption = createCipheriv(algorithm, keyOf(current), nonce, tagged);
+      encryption.setAAD(authenticated(sealed, prefixOf(collection, field), id));
       encryption.update(plain).copy(sealed, headerLength + nonceLength);
       encryption.final();
       encryption.getAuthTag().copy(sealed, sealed.length - tagLength);
@@ -116,8 +116,8 @@ export function createCipher({ region, owner, data, current, index }: CipherKeys
       }
       const nonce = sealed.subarray(headerLength, headerLength + nonceLength);
       const key = keyOf(sealed.readUInt32BE(2));
-      const decryption = createDecipheriv(algorithm, key, nonce, { authTagLength: tagLength });
-      decryption.setAAD(authenticated(sealed, prefixOf(collection, field) + id));
+      const decryption = createDecipheriv(algorithm, key, nonce, tagged);
+      decryption.setAAD(authenticated(sealed, prefixOf(collection, field), id));
       decryption.setAuthTag(sealed.subarray(sealed.length - tagLength));
       const plain = decryption.update(sealed.subarray(headerLength + nonceLength, sealed.length - tagLength));
       try {
@@ -165,16 +165,22 @@ function valueOf(kind: number, plain: Buffer): unknown {
 
 /** A driver gives bytes back as `Binary`, or as a buffer where it was told to. A value stored in the clear is neither. */
 function bytesOf(value: unknown): Buffer {
+  if (value instanceof Buffer) return value;
   if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   if (value instanceof mongo.Binary) return bytesOf(value.value());
   throw new UnreadableValueError('a value that should be encrypted is not');
 }
 
-function authenticated(sealed: Buffer, place: string): Buffer {
-  const bytes = Buffer.allocUnsafe(headerLength + Buffer.byteLength(place));
-  sealed.copy(bytes, 0, 0, headerLength);
-  bytes.write(place, headerLength);
-  return bytes;
+/** Where what is authenticated is put together: ciphers take a copy at once. */
+let scratch = Buffer.alloc(512);
+
+function authenticated(sealed: Buffer, prefix: Buffer, id: string): Buffer {
+  const start = headerLength + prefix.length;
+  // No character takes more than three bytes of UTF-8 for each unit of the text.
+  if (scratch.length < start + 3 * id.length) scratch = Buffer.alloc(2 * (start + 3 * id.length));
+  sealed.copy(scratch, 0, 0, headerLength);
+  prefix.copy(scratch, headerLength);
+  return scratch.subarray(0, start + scratch.write(id, start));
 }
 
 /** Random bytes for nonces, fetched for many at once: one at a time costs as much as the encryption. */
