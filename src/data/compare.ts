@@ -32,9 +32,6 @@ export interface CompareOptions {
   readonly full?: boolean;
 }
 
-/** Collections that are not encrypted as yet. */
-const inTheClearAsYet = new Set(['settings']);
-
 /** Up to so many documents a collection is read whole. */
 const readWhole = 2000;
 /** Of a larger one so many are read from each end, and as many at random. */
@@ -99,9 +96,7 @@ async function compareCollection(collection: mongo.Collection, full: boolean): P
     for (const path of undeclaredIn(document, tree)) {
       if (undeclared.has(path) || undeclared.size < named) undeclared.set(path, (undeclared.get(path) ?? 0) + 1);
     }
-    if (!inTheClearAsYet.has(name)) {
-      for (const path of new Set(clearIn(document, tree))) clear.set(path, (clear.get(path) ?? 0) + 1);
-    }
+    for (const path of new Set(clearIn(document, tree))) clear.set(path, (clear.get(path) ?? 0) + 1);
     if (set !== undefined && !namesItsAccount(document, set)) ownerless += 1;
   }
   const found = (places: ReadonlyMap<string, number>, what: Discrepancy['what']) =>
