@@ -105,16 +105,16 @@ async function triggerCheck(): Promise<void> {
 /** What is answered about an account, from the API's first breath until it is ready. */
 async function askedMeanwhile(id: string, starting: () => Promise<unknown>): Promise<readonly string[]> {
   const heard: string[] = [];
-  let over = false;
+  const over = new AbortController();
   const asking = (async () => {
-    while (!over) {
+    while (!over.signal.aborted) {
       const answer = await system.ask<Account>('GET', `/v1/accounts/${id}`).catch(() => undefined);
       if (answer !== undefined) heard.push(answer.status === 200 ? answer.body.state : (answer.body.code ?? '?'));
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   })();
   await starting();
-  over = true;
+  over.abort();
   await asking;
   return heard;
 }
