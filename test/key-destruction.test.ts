@@ -256,6 +256,15 @@ describe('the whole way', () => {
     expect(await api.ask('POST', `/v1/accounts/${id}/suspend`, { body: { reason: 'other' } })).toMatchObject({
       status: 410,
     });
+
+    // R22: not even who still asks for it, and may ask again, leaves its id behind.
+    const headers = { 'idempotency-key': `late-${id.length}` };
+    const ask = () => api.ask('POST', `/v1/accounts/${id}/suspend`, { headers, body: { reason: 'other' } });
+    const answers = [await ask(), await ask()];
+    expect(answers.map(({ status }) => status)).toEqual([410, 410]);
+    const kept = await store.connection.collection('idempotencyKeys').find({}, { raw: true }).toArray();
+    expect(kept.length).toBeGreaterThan(0);
+    expect(kept.filter((document) => Buffer.from(document as unknown as Uint8Array).includes(id))).toEqual([]);
   });
 });
 

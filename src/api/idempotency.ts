@@ -31,7 +31,7 @@ interface IdempotencyDocument extends Partial<Omit<KeptAnswer, 'body'>> {
   readonly body?: Sealed<string>;
   /** Whose key the body is encrypted under. */
   readonly under?: Owner;
-  /** The account it concerns: the key goes with it. */
+  /** The account it concerns: the key goes with it. An erased one by its tombstone's id. */
   readonly account?: string;
   readonly reserved: Reserved;
   readonly at: Date;
@@ -142,8 +142,9 @@ export async function reserve({ model, vault }: IdempotencyStore, request: Keyed
       if (matchedCount === 0 && session !== undefined) throw new AnsweredError('another try was first');
     },
   });
+  const account = owner === undefined ? undefined : await nameOf(vault, owner);
   for (;;) {
-    const { account, fresh, now } = request;
+    const { fresh, now } = request;
     try {
       await keys.insertOne({
         _id,
@@ -177,6 +178,17 @@ async function sealed(vault: Vault, _id: string, account: string | undefined, bo
   const under: Owner = own === undefined ? 'deployment' : 'account';
   const { body: bytes } = protect<Body>(own ?? (await vault.systemCipher('secrets')), collection, { _id, body });
   return { ...(bytes === undefined ? {} : { body: bytes }), under };
+}
+
+/** What an account is called in what is stored: once it is erased nothing says its id (R22), also not who still asks for it. */
+async function nameOf(vault: Vault, account: string): Promise<string> {
+  try {
+    await vault.cipherOf(account);
+  } catch (error) {
+    if (error instanceof KeyDestroyedError) return `~${vault.pseudonymOf(account)}`;
+    withoutKey(error);
+  }
+  return account;
 }
 
 function withoutKey(error: unknown): undefined {
