@@ -5,13 +5,14 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { SecurityContact } from './api';
-import type { ExportLimits, S3Options } from './exports';
+import type { ExportLimits } from './exports';
 import { MAX_PERIOD, parseDuration, periodFlaws, sites, type Settings, type Site } from './lifecycle';
 import { durationSchema } from './lifecycle/schemas';
 import { transitConfig, transitVariables, type TransitConfig } from './config-transit';
 import { endpointsOf } from './config-endpoints';
 import { checkMasterKey, kmsConfig, kmsVariables, type KmsConfig } from './config-kms';
 import { ledgerConfig, ledgerVariables, type LedgerConfig } from './config-ledger';
+import type { S3Options } from './object-storage';
 import { flawOfTarget, isSecret, type ProcessorSettings } from './processors';
 import { leastMasterKeyLength } from './vault';
 import { parseWitnesses, type WitnessPlace } from './witnesses';

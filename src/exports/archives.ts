@@ -1,6 +1,7 @@
 import type { Store } from '../data';
+import type { S3Options } from '../object-storage';
 import { openGridFsArchives } from './gridfs';
-import { openS3Archives, type S3Options } from './s3';
+import { openS3Archives } from './s3';
 import type { ArchiveStorage } from './storage';
 
 /** Where this deployment keeps archives: in the object storage it names, else in its database. */

@@ -7,6 +7,6 @@ export { openGridFsArchives } from './gridfs';
 export { outsideOf } from './outside';
 export { gzipLevel } from './part';
 export { exportedDataSets, mayExport, requestExport } from './request';
-export { openS3Archives, type S3Options } from './s3';
+export { openS3Archives } from './s3';
 export type { ArchiveStorage } from './storage';
 export { standardLimits, writeExport, type ExportLimits } from './write';

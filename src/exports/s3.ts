@@ -2,33 +2,20 @@
  * Archives in an object storage that speaks S3. An object is removed again where its part could not be recorded; what a
  * crash leaves between the two is found by `removeLeftArchives`, which lists the bucket.
  */
-import type * as Sdk from '@aws-sdk/client-s3';
 import type { Readable } from 'node:stream';
 import { deleteIn, type Deletion, type Store } from '../data';
+import { connectS3, type S3Options } from '../object-storage';
 import { ExportSupersededError } from './errors';
 import { ownerOf, pieceBytes, prefixOf, type ArchiveStorage } from './storage';
 
-/** Where the storage is, and who asks. Without keys the SDK looks for them in its own places. */
-export interface S3Options {
-  readonly bucket: string;
-  readonly endpoint?: string;
-  readonly region?: string;
-  /** What all keys begin with; ends with `/` as a rule. */
-  readonly prefix?: string;
-  readonly accessKeyId?: string;
-  readonly secretAccessKey?: string;
-}
-
 /** Objects removed in one transaction of the gate's. */
 const removedAtOnce = 100;
-const connectPatience = 3000;
-const requestPatience = 20_000;
 
-/** Archives in a bucket. The SDK is loaded with the first use. */
+/** Archives in a bucket, in `us-east-1` where no region is named. The SDK is loaded with the first use. */
 export function openS3Archives(store: Store, options: S3Options): ArchiveStorage {
   const { bucket: Bucket, prefix: base = '' } = options;
-  let opened: Promise<{ sdk: typeof Sdk; client: Sdk.S3Client }> | undefined;
-  const open = () => (opened ??= connect(options));
+  let opened: ReturnType<typeof connectS3> | undefined;
+  const open = () => (opened ??= connectS3({ region: 'us-east-1', ...options }));
 
   /** Keys that begin with a prefix, after a key, as the bucket has them now. */
   async function list(prefix: string, limit: number, after?: string): Promise<string[]> {
@@ -142,22 +129,4 @@ export function openS3Archives(store: Store, options: S3Options): ArchiveStorage
       }
     },
   };
-}
-
-async function connect(options: S3Options) {
-  const sdk = await import('@aws-sdk/client-s3');
-  const { endpoint, region = 'us-east-1', accessKeyId, secretAccessKey } = options;
-  const client = new sdk.S3Client({
-    region,
-    maxAttempts: 3,
-    // Other products than Amazon's rarely understand the checksums newer SDKs send unasked.
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    responseChecksumValidation: 'WHEN_REQUIRED',
-    requestHandler: { connectionTimeout: connectPatience, requestTimeout: requestPatience },
-    ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
-    ...(accessKeyId === undefined || secretAccessKey === undefined
-      ? {}
-      : { credentials: { accessKeyId, secretAccessKey } }),
-  });
-  return { sdk, client };
 }

@@ -4,22 +4,13 @@
  * first. A bucket with Object Lock keeps anybody from taking lines away.
  */
 import type * as Sdk from '@aws-sdk/client-s3';
+import { connectS3, type S3Options } from '../object-storage';
 import { LedgerError } from './errors';
 import type { LedgerStorage, Written } from './storage';
 
-/** Where the storage is, and who asks. Without keys the SDK looks for them in its own places. */
-export interface LedgerS3Options {
-  readonly bucket: string;
-  /** What all keys begin with; ends with `/` as a rule. */
-  readonly prefix: string;
-  readonly endpoint?: string;
-  readonly region?: string;
-  readonly accessKeyId?: string;
-  readonly secretAccessKey?: string;
-}
+/** Where the ledger is, and who asks; in `us-east-1` where no region is named. */
+export type LedgerS3Options = S3Options & { readonly prefix: string };
 
-const connectPatience = 3000;
-const requestPatience = 20_000;
 /** Lines asked for at once. */
 const readAhead = 16;
 const digits = 12;
@@ -28,8 +19,8 @@ const digits = 12;
 export function openS3Storage(options: LedgerS3Options): LedgerStorage {
   const { bucket: Bucket, prefix } = options;
   const name = `s3://${Bucket}/${prefix}`;
-  let connected: ReturnType<typeof connect> | undefined;
-  const connection = () => (connected ??= connect(options));
+  let connected: ReturnType<typeof connectS3> | undefined;
+  const connection = () => (connected ??= connectS3({ region: 'us-east-1', ...options }));
   const keyOf = (seq: number) => `${prefix}${String(seq).padStart(digits, '0')}.json`;
 
   async function get(seq: number): Promise<string | undefined> {
@@ -94,22 +85,4 @@ export function openS3Storage(options: LedgerS3Options): LedgerStorage {
 /** There is an object already, or somebody else puts one at this moment. */
 function isTaken({ $metadata, name }: Sdk.S3ServiceException): boolean {
   return $metadata.httpStatusCode === 412 || name === 'PreconditionFailed' || name === 'ConditionalRequestConflict';
-}
-
-async function connect(options: LedgerS3Options) {
-  const sdk = await import('@aws-sdk/client-s3');
-  const { endpoint, region = 'us-east-1', accessKeyId, secretAccessKey } = options;
-  const client = new sdk.S3Client({
-    region,
-    maxAttempts: 3,
-    // Other products than Amazon's rarely understand the checksums newer SDKs send unasked.
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    responseChecksumValidation: 'WHEN_REQUIRED',
-    requestHandler: { connectionTimeout: connectPatience, requestTimeout: requestPatience },
-    ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
-    ...(accessKeyId === undefined || secretAccessKey === undefined
-      ? {}
-      : { credentials: { accessKeyId, secretAccessKey } }),
-  });
-  return { sdk, client };
 }

@@ -8,6 +8,7 @@ import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { Webhook } from 'standardwebhooks';
 import type { WitnessRecord } from '../audit';
+import { connectS3 } from '../object-storage';
 import { exchange, type TargetRules } from '../processors';
 
 /** A witness, as it is configured. */
@@ -108,23 +109,14 @@ function noteOf(line: string): string {
 }
 
 const longestSize = 16;
+const patience = { attempts: 2, request: 10_000 };
 
 /** One object a checkpoint, by the size of the log. The SDK's own sources say where the bucket is, and who asks. */
 function s3Witness(Bucket: string, prefix: string): Witness {
   const name = `s3://${Bucket}/${prefix}`;
   const base = prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`;
-  const connect = async () => {
-    const sdk = await import('@aws-sdk/client-s3');
-    const elsewhere = process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL'];
-    const client = new sdk.S3Client({
-      maxAttempts: 2,
-      requestChecksumCalculation: 'WHEN_REQUIRED',
-      responseChecksumValidation: 'WHEN_REQUIRED',
-      requestHandler: { connectionTimeout: 3000, requestTimeout: 10_000 },
-      ...(elsewhere === undefined ? {} : { endpoint: elsewhere, forcePathStyle: true }),
-    });
-    return { sdk, client };
-  };
+  const endpoint = process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL'];
+  const connect = () => connectS3(endpoint === undefined ? {} : { endpoint }, patience);
   let opened: ReturnType<typeof connect> | undefined;
   return {
     name,
