@@ -1,5 +1,4 @@
 /** R14, R9: where archives lie, how they go, and what keeps them: the same for both kinds of storage. */
-import { randomUUID } from 'node:crypto';
 import { native } from '../src/database';
 import {
   archiveBytes,
@@ -7,20 +6,18 @@ import {
   failExport,
   openGridFsArchives,
   openS3Archives,
-  registerExports,
   removeBytes,
   removeLeftArchives,
-  requestExport,
   writeExport,
   type ArchiveStorage,
-  type ExportDocument,
 } from '../src/exports';
 import type { Store } from '../src/data';
-import { begin, type Hold } from '../src/lifecycle';
+import type { Hold } from '../src/lifecycle';
+import { addAccount, askForExport, exportsOf, storedExport } from './helpers/archives';
 import { sha256Of, unpack } from './helpers/exports';
 import { storeRecords } from './helpers/records';
 import { startObjectStorage, type ObjectStorage } from './helpers/s3';
-import { dropTestStore, openTestStore, randomAccountId, region, standardSettings } from './helpers/system';
+import { dropTestStore, openTestStore } from './helpers/system';
 
 let store: Store;
 let s3: ObjectStorage;
@@ -35,47 +32,24 @@ afterAll(async () => {
 });
 
 const hold: Hold = { id: 'hold-1', reason: 'lawsuit', placedAt: '2026-01-01T00:00:00.000Z', placedBy: 'test' };
-const exportsOf = () => native(registerExports(store.connection).exports);
-
-async function addAccount(calls = 0): Promise<string> {
-  const account = randomAccountId();
-  const lifecycle = begin({ state: 'active', overrides: {} }, new Date().toISOString(), standardSettings);
-  await store.accounts.insertMany([
-    {
-      _id: account,
-      region,
-      state: 'active',
-      since: new Date(),
-      lifecycle,
-      inactive: [],
-      seq: 1,
-      version: 1,
-      createdAt: new Date(),
-    },
-  ]);
-  await store.vault.makeKey(account);
+/** An account with so many prompts. */
+async function addCustomer(calls = 0): Promise<string> {
+  const id = await addAccount(store);
   await storeRecords(
     store,
     'prompts',
-    account,
+    id,
     Array.from({ length: calls }, (_, n) => ({
       callId: `call-${n}`,
       at: new Date(Date.UTC(2026, 0, 1) + n * 1000),
       body: JSON.stringify({ n, noise: sha256Of(Buffer.from(String(n))).repeat(4) }),
     })),
   );
-  return account;
-}
-
-async function ask(storage: ArchiveStorage, account: string): Promise<string> {
-  const id = `exp_${randomUUID().replaceAll('-', '')}`;
-  const at = new Date();
-  const asked = await store.transaction((session) =>
-    requestExport(store, session, storage, { id, account, requestedBy: 'test', at, to: at }),
-  );
-  if (!('created' in asked)) throw new Error(JSON.stringify(asked));
   return id;
 }
+
+const ask = (storage: ArchiveStorage, id: string) => askForExport(store, storage, id);
+const seek = (id: string) => storedExport(store, id);
 
 async function read(storage: ArchiveStorage, id: string, start = 0, end?: number): Promise<Buffer> {
   const found = await seek(id);
@@ -87,12 +61,6 @@ async function read(storage: ArchiveStorage, id: string, start = 0, end?: number
   return Buffer.concat(pieces);
 }
 
-async function seek(id: string): Promise<ExportDocument> {
-  const found = await exportsOf().findOne<ExportDocument>({ _id: id });
-  if (found === null) throw new Error('there is no such export');
-  return found;
-}
-
 async function placeHold(account: string, holds: readonly Hold[]): Promise<void> {
   await native(store.accounts).updateOne({ _id: account }, { $set: { 'lifecycle.holds': holds } });
 }
@@ -102,7 +70,7 @@ describe.each(['gridfs', 's3'] as const)('archives in %s', (kind) => {
     kind === 'gridfs' ? openGridFsArchives(store) : openS3Archives(store, s3.options);
 
   it('R14: are whole, and any stretch of them is', async () => {
-    const account = await addAccount(3000);
+    const account = await addCustomer(3000);
     const id = await ask(storage(), account);
     await writeExport(store, storage(), id);
     const whole = await read(storage(), id);
@@ -118,7 +86,7 @@ describe.each(['gridfs', 's3'] as const)('archives in %s', (kind) => {
   });
 
   it('go on where another process stopped', async () => {
-    const account = await addAccount(3000);
+    const account = await addCustomer(3000);
     const id = await ask(storage(), account);
     const storing = storage();
     let puts = 0;
@@ -136,7 +104,7 @@ describe.each(['gridfs', 's3'] as const)('archives in %s', (kind) => {
   });
 
   it('R9: stay under a hold on the account, unreadable, and go once it is released', async () => {
-    const account = await addAccount(50);
+    const account = await addCustomer(50);
     const storing = storage();
     const id = await ask(storing, account);
     await writeExport(store, storing, id);
@@ -160,7 +128,7 @@ describe.each(['gridfs', 's3'] as const)('archives in %s', (kind) => {
   });
 
   it('R6: go with their account, once its erasure has begun and not before', async () => {
-    const [account, other] = [await addAccount(50), await addAccount(5)];
+    const [account, other] = [await addCustomer(50), await addCustomer(5)];
     const storing = storage();
     for (const each of [account, other]) await writeExport(store, storing, await ask(storing, each));
     expect(await storing.removeAll(account)).toBeUndefined();
@@ -172,13 +140,13 @@ describe.each(['gridfs', 's3'] as const)('archives in %s', (kind) => {
 
   it('are removed where nothing is known of them any more, and ended where nobody does', async () => {
     const storing = storage();
-    const [gone, late, left] = [await addAccount(5), await addAccount(5), await addAccount(5)];
+    const [gone, late, left] = [await addCustomer(5), await addCustomer(5), await addCustomer(5)];
     const [goneId, lateId, leftId] = [await ask(storing, gone), await ask(storing, late), await ask(storing, left)];
     for (const id of [goneId, lateId]) await writeExport(store, storing, id);
-    await exportsOf().deleteOne({ _id: goneId });
+    await exportsOf(store).deleteOne({ _id: goneId });
     const longAgo = new Date(Date.now() - 3 * 24 * 3_600_000);
-    await exportsOf().updateOne({ _id: lateId }, { $set: { expiresAt: longAgo } });
-    await exportsOf().updateOne({ _id: leftId }, { $set: { 'progress.at': longAgo } });
+    await exportsOf(store).updateOne({ _id: lateId }, { $set: { expiresAt: longAgo } });
+    await exportsOf(store).updateOne({ _id: leftId }, { $set: { 'progress.at': longAgo } });
     for (let more = true; more;) ({ more } = await removeLeftArchives(store, storing, { exports: 1 }));
     for (const account of [gone, late]) expect(await storing.find(account)).toBe(0);
     expect(await seek(lateId)).toMatchObject({ status: 'expired' });
@@ -191,7 +159,7 @@ describe.each(['gridfs', 's3'] as const)('archives in %s', (kind) => {
   });
 
   it('are not ready while what was stored cannot be read back as it was', async () => {
-    const account = await addAccount(3000);
+    const account = await addCustomer(3000);
     const storing = storage();
     const id = await ask(storing, account);
     const rotten: ArchiveStorage = {
@@ -211,16 +179,16 @@ describe.each(['gridfs', 's3'] as const)('archives in %s', (kind) => {
   });
 
   it('R15: take no further part once withdrawn', async () => {
-    const account = await addAccount(100);
+    const account = await addCustomer(100);
     const storing = storage();
     const id = await ask(storing, account);
-    await exportsOf().updateOne({ _id: id }, { $set: { status: 'withdrawn' } });
+    await exportsOf(store).updateOne({ _id: id }, { $set: { status: 'withdrawn' } });
     await expect(writeExport(store, storing, id)).rejects.toMatchObject({ name: 'ExportEndedError' });
     const other = await ask(storing, account);
     const withdrawing: ArchiveStorage = {
       ...storing,
       async put(...part) {
-        await exportsOf().updateOne({ _id: other }, { $set: { status: 'withdrawn' } });
+        await exportsOf(store).updateOne({ _id: other }, { $set: { status: 'withdrawn' } });
         return storing.put(...part);
       },
     };
@@ -231,7 +199,7 @@ describe.each(['gridfs', 's3'] as const)('archives in %s', (kind) => {
 });
 
 it('a refused write is told as one: the object storage that is away stores nothing, and nothing is recorded', async () => {
-  const account = await addAccount(10);
+  const account = await addCustomer(10);
   const storing = openS3Archives(store, s3.options);
   const id = await ask(storing, account);
   await s3.pause();

@@ -1,5 +1,5 @@
 /** R18, R21: archives are stored encrypted, in chunks that fit nowhere but in their place. */
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Store } from '../src/data';
 import { native } from '../src/database';
@@ -8,17 +8,16 @@ import {
   openGridFsArchives,
   openS3Archives,
   registerExports,
-  requestExport,
   writeExport,
   type ArchiveStorage,
   type ExportDocument,
 } from '../src/exports';
-import { begin } from '../src/lifecycle';
 import { sealedOverhead } from '../src/vault';
+import { addAccount, askForExport, storedExport } from './helpers/archives';
 import { sha256Of, unpack } from './helpers/exports';
 import { storeRecords } from './helpers/records';
 import { startObjectStorage, type ObjectStorage } from './helpers/s3';
-import { dropTestStore, openTestStore, randomAccountId, region, standardSettings } from './helpers/system';
+import { dropTestStore, openTestStore } from './helpers/system';
 
 let store: Store;
 let s3: ObjectStorage;
@@ -36,22 +35,9 @@ afterAll(async () => {
 const chunk = 255 * 1024;
 const canary = `canary${randomBytes(12).toString('hex')}`;
 
-const exportsOf = () => native(registerExports(store.connection).exports);
-
-async function seek(id: string): Promise<ExportDocument> {
-  const found = await exportsOf().findOne<ExportDocument>({ _id: id });
-  if (found === null) throw new Error('there is no such export');
-  return found;
-}
-
 /** A finished export of which the first part has several chunks. */
 async function exported(storage: ArchiveStorage): Promise<ExportDocument> {
-  const account = randomAccountId();
-  const at = new Date();
-  const lifecycle = begin({ state: 'active', overrides: {} }, at.toISOString(), standardSettings);
-  await native(store.accounts).insertOne({
-    ...{ _id: account, region, state: 'active', since: at, lifecycle, inactive: [], seq: 1, version: 1, createdAt: at },
-  });
+  const account = await addAccount(store);
   await storeRecords(
     store,
     'prompts',
@@ -65,12 +51,9 @@ async function exported(storage: ArchiveStorage): Promise<ExportDocument> {
     })),
   );
   await storeRecords(store, 'logs', account, [{ callId: 'call-0', at: new Date(Date.UTC(2026, 0, 1)) }]);
-  const id = `exp_${randomUUID().replaceAll('-', '')}`;
-  await store.transaction((session) =>
-    requestExport(store, session, storage, { id, account, requestedBy: 'test', at, to: at }),
-  );
+  const id = await askForExport(store, storage, account);
   await writeExport(store, storage, id);
-  return seek(id);
+  return storedExport(store, id);
 }
 
 interface Part {
