@@ -17,6 +17,7 @@ import {
   type Vault,
   type VaultOptions,
 } from '../src/vault';
+import { complete } from './helpers/configuration';
 import { startKeyManagement, type HeldKey, type KeyManagement } from './helpers/kms';
 import { startProcesses } from './helpers/processes';
 import { required } from './helpers/system';
@@ -329,7 +330,7 @@ describe('the SDK', () => {
     const run = async (environment: Record<string, string>) => {
       const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', '-e', program], {
         cwd: join(__dirname, '..'),
-        env: { ...process.env, ...configuration(vaultUri()), ...environment },
+        env: { ...process.env, ...complete, LITELLM_MASTER_KEY: '', ABLAUF_VAULT_URI: vaultUri(), ...environment },
       });
       return stdout.trim();
     };
@@ -359,13 +360,3 @@ test('R21: the whole system runs on it, without a master key of its own, and out
     await system.stop();
   }
 }, 180_000);
-
-function configuration(uri: string): Record<string, string> {
-  return {
-    ABLAUF_ADMIN_KEY: 'an-administrators-key',
-    ABLAUF_MONGODB_URI: 'mongodb://127.0.0.1:27017/ablauf',
-    ABLAUF_VAULT_URI: uri,
-    ABLAUF_LEDGER: 'file:/nowhere',
-    ABLAUF_TEMPORAL_ADDRESS: '127.0.0.1:7233',
-  };
-}

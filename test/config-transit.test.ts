@@ -3,18 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import { ConfigError, readConfig } from '../src/config';
+import { readConfig } from '../src/config';
 import { isLoopback } from '../src/transit';
+import { complete, flawsIn } from './helpers/configuration';
 import { makeCertificates, type Certificates } from './helpers/tls';
-
-const complete = {
-  ABLAUF_ADMIN_KEY: 'an-administrators-key',
-  LITELLM_MASTER_KEY: 'sk-master-key-of-some-length',
-  ABLAUF_MONGODB_URI: 'mongodb://127.0.0.1:27017/ablauf',
-  ABLAUF_VAULT_URI: 'mongodb://127.0.0.1:27018/ablauf_vault',
-  ABLAUF_LEDGER: 'file:/var/lib/ablauf/ledger.ndjson',
-  ABLAUF_TEMPORAL_ADDRESS: '127.0.0.1:7233',
-};
 
 let certificates: Certificates;
 beforeAll(async () => {
@@ -26,16 +18,7 @@ function transitOf(environment: Record<string, string>) {
 }
 
 function flawsOf(environment: Record<string, string>): string[] {
-  try {
-    transitOf(environment);
-    return [];
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    return error.message
-      .split('\n')
-      .slice(1)
-      .map((line) => line.trim());
-  }
+  return flawsIn({ ...complete, ...environment });
 }
 
 test('on this machine everything may be plain', () => {

@@ -3,26 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { configurationPage, currentPage } from '../scripts/configuration-docs';
-import { ConfigError, readConfig } from '../src/config';
+import { readConfig } from '../src/config';
+import { complete, flawsIn } from './helpers/configuration';
 
-const complete = {
-  ABLAUF_ADMIN_KEY: 'an-administrators-key',
-  LITELLM_MASTER_KEY: 'sk-master-key-of-some-length',
-  ABLAUF_MONGODB_URI: 'mongodb://127.0.0.1:27017/ablauf',
-  ABLAUF_VAULT_URI: 'mongodb://127.0.0.1:27018/ablauf_vault',
-  ABLAUF_LEDGER: 'file:/var/lib/ablauf/ledger.ndjson',
-  ABLAUF_TEMPORAL_ADDRESS: '127.0.0.1:7233',
-};
-
-function refusalOf(environment: Record<string, string>): string {
-  try {
-    readConfig(environment);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.message;
-    throw error;
-  }
-  throw new Error('the configuration was accepted');
-}
+/** Everything that is wrong with an environment, in one text. */
+const refusalOf = (environment: Record<string, string>) => flawsIn(environment).join('\n');
 
 describe('the master key', () => {
   const { LITELLM_MASTER_KEY: _text, ...without } = complete;

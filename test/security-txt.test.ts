@@ -4,15 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ConfigError, readConfig } from '../src/config';
 import { startApi, type Api } from './helpers/api';
+import { complete } from './helpers/configuration';
 
-const complete = {
-  ABLAUF_ADMIN_KEY: 'an-administrators-key',
-  LITELLM_MASTER_KEY: 'sk-master-key-of-some-length',
-  ABLAUF_MONGODB_URI: 'mongodb://127.0.0.1:27017/ablauf',
-  ABLAUF_VAULT_URI: 'mongodb://127.0.0.1:27018/ablauf_vault',
-  ABLAUF_TEMPORAL_ADDRESS: '127.0.0.1:7233',
-  ABLAUF_LEDGER: 'file:/var/lib/ablauf/ledger.ndjson',
-};
 const path = '/.well-known/security.txt';
 
 describe('with a contact', () => {
