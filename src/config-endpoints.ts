@@ -14,6 +14,7 @@ interface Values {
   readonly ABLAUF_LEDGER: string;
   readonly ABLAUF_LEDGER_S3_ENDPOINT?: string | undefined;
   readonly ABLAUF_KMS_KEY?: string | undefined;
+  readonly ABLAUF_KMS_KEY_NEXT?: string | undefined;
   readonly ABLAUF_KMS_KEY_PREVIOUS?: readonly string[] | undefined;
 }
 
@@ -40,6 +41,7 @@ export function endpointsOf(
   if (values.ABLAUF_EXPORT_S3_BUCKET !== undefined) use({ ABLAUF_EXPORT_S3_ENDPOINT, ...sdk('S3') });
   if (values.ABLAUF_LEDGER.startsWith('s3:')) use({ ABLAUF_LEDGER_S3_ENDPOINT, ...sdk('S3') });
   if (witnesses.some(({ kind }) => kind === 's3')) use(sdk('S3'));
-  if (values.ABLAUF_KMS_KEY !== undefined || values.ABLAUF_KMS_KEY_PREVIOUS !== undefined) use(sdk('KMS'));
+  const kms = [values.ABLAUF_KMS_KEY, values.ABLAUF_KMS_KEY_NEXT, values.ABLAUF_KMS_KEY_PREVIOUS];
+  if (kms.some((given) => given !== undefined)) use(sdk('KMS'));
   return [...endpoints].map(([variable, url]) => ({ variable, url }));
 }

@@ -15,30 +15,42 @@ export const kmsVariables = {
       'Key of AWS KMS that holds the master key in place of `LITELLM_MASTER_KEY`: its ARN, its id or an alias; AWS region and ' +
         "credentials come from the AWS SDK's own sources",
     ),
+  ABLAUF_KMS_KEY_NEXT: z
+    .string()
+    .regex(form, flaw)
+    .optional()
+    .describe('Key of AWS KMS that is to be in use next, as `LITELLM_MASTER_KEY_NEXT` is; one of the two'),
   ABLAUF_KMS_KEY_PREVIOUS: z
     .string()
     .transform((text) => text.split(',').map((key) => key.trim()))
     .refine((keys) => keys.every((key) => form.test(key)), flaw)
     .optional()
-    .describe(
-      'Keys of AWS KMS that were in use before, or will be next, separated by commas: what is wrapped under them opens',
-    ),
+    .describe('Keys of AWS KMS that were in use before, separated by commas: what is wrapped under them opens'),
 } as const;
 
 /** Which keys of AWS KMS are asked. */
 export interface KmsConfig {
   /** New keys are wrapped under it; `undefined` leaves that to the master key given as text. */
   readonly key: string | undefined;
+  /** The one that is to be in use next, where KMS holds it. */
+  readonly next: string | undefined;
   readonly previous: readonly string[];
 }
 
-/** Whoever holds the master key has to be said: the one text, or AWS KMS. @param flaws is told where neither is */
-export function checkMasterKey(given: Readonly<Record<string, string>>, flaws: string[]): void {
+/** Whoever holds the master key has to be said: the one text, or AWS KMS. @param flaws is told where neither is, or the next one twice */
+export function checkMasterKeys(given: Readonly<Record<string, string>>, flaws: string[]): void {
+  if (given['LITELLM_MASTER_KEY_NEXT'] !== undefined && given['ABLAUF_KMS_KEY_NEXT'] !== undefined) {
+    flaws.push('LITELLM_MASTER_KEY_NEXT: is given, and so is ABLAUF_KMS_KEY_NEXT: only one can be in use next');
+  }
   if (given['LITELLM_MASTER_KEY'] !== undefined || given['ABLAUF_KMS_KEY'] !== undefined) return;
   flaws.push('LITELLM_MASTER_KEY: is missing, and so is ABLAUF_KMS_KEY');
 }
 
 /** Reads it. */
 export function kmsConfig(values: z.output<z.ZodObject<typeof kmsVariables>>): KmsConfig {
-  return { key: values.ABLAUF_KMS_KEY, previous: values.ABLAUF_KMS_KEY_PREVIOUS ?? [] };
+  return {
+    key: values.ABLAUF_KMS_KEY,
+    next: values.ABLAUF_KMS_KEY_NEXT,
+    previous: values.ABLAUF_KMS_KEY_PREVIOUS ?? [],
+  };
 }

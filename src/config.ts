@@ -10,7 +10,7 @@ import { MAX_PERIOD, parseDuration, periodFlaws, sites, type Settings, type Site
 import { durationSchema } from './lifecycle/schemas';
 import { transitConfig, transitVariables, type TransitConfig } from './config-transit';
 import { endpointsOf } from './config-endpoints';
-import { checkMasterKey, kmsConfig, kmsVariables, type KmsConfig } from './config-kms';
+import { checkMasterKeys, kmsConfig, kmsVariables, type KmsConfig } from './config-kms';
 import { ledgerConfig, ledgerVariables, type LedgerConfig } from './config-ledger';
 import type { S3Options } from './object-storage';
 import { flawOfTarget, isSecret, type ProcessorSettings } from './processors';
@@ -70,6 +70,11 @@ const schema = z.object({
     .describe(
       'Master key of the deployment: every other key is wrapped under it (R21). Needed unless `ABLAUF_KMS_KEY` is given; beside ' +
         'that it only opens what is wrapped under it',
+    ),
+  LITELLM_MASTER_KEY_NEXT: masterKey
+    .optional()
+    .describe(
+      'Master key that is to be in use next: accepted at once, and wrapped under once `ablauf keys rotate` begins (docs/rotation.md)',
     ),
   LITELLM_MASTER_KEY_PREVIOUS: z
     .string()
@@ -242,6 +247,8 @@ export interface Config {
     /** Absent where AWS KMS holds it alone. */
     readonly masterKey: string | undefined;
     readonly kms: KmsConfig;
+    /** The master key that is to be in use next, where it is a text. */
+    readonly next?: string;
     /** Master keys that keys may still be wrapped under. */
     readonly previous: readonly string[];
     /** How long backups of the key store are kept, in milliseconds. */
@@ -284,7 +291,7 @@ export class ConfigError extends Error {
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
   const flaws: string[] = [];
   const given = withFiles(environment, flaws);
-  checkMasterKey(given, flaws);
+  checkMasterKeys(given, flaws);
   const parsed = schema.safeParse(given);
   if (!parsed.success) {
     for (const issue of parsed.error.issues) {
@@ -322,6 +329,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       uri: values.ABLAUF_VAULT_URI,
       masterKey: values.LITELLM_MASTER_KEY,
       kms: kmsConfig(values),
+      ...(values.LITELLM_MASTER_KEY_NEXT === undefined ? {} : { next: values.LITELLM_MASTER_KEY_NEXT }),
       previous,
       backupRetention: parseDuration(values.ABLAUF_VAULT_BACKUP_RETENTION),
       shared: values.ABLAUF_VAULT_SHARED === '1',

@@ -68,6 +68,7 @@ const allowed: Readonly<Record<string, string>> = {
   'src/api/routes/accounts.ts create deleteOne': 'the draft of an account that was refused, or exists already',
   'src/api/routes/settings.ts change replaceOne': "the deployment's own settings, which name no account",
   'src/audit/sequence.ts sequenceBatch bulkWrite': 'gives audit entries their places in the log; removes nothing',
+  'src/vault/rewrap.ts replace bulkWrite': 'wraps keys anew under another master key; removes none',
   'src/data/conclude.ts leaveTombstone deleteOne':
     'the account and its gate, in the transaction that leaves the tombstone, under the condition that no hold stands',
   'src/data/re-erase.ts leaveTombstone deleteOne':

@@ -6,6 +6,7 @@ import { accountActivities } from './account';
 import type { ActivityDependencies } from './dependencies';
 import { personActivities } from './person';
 import { processorActivities } from './processors';
+import { rotationActivities } from './rotation';
 import { sweepActivities } from './sweep';
 import { retainedActivities } from './retained';
 import { watchActivities } from './watch';
@@ -16,6 +17,7 @@ export type { ConcludedErasure, LapseOutcome, RecordedStep, StepRecord } from '.
 export type { LookedUp, Question, Surroundings } from './look-up';
 export type { SweepReport, SweepStretch } from './sweep';
 export type { CourseKeeper } from './course-keeper';
+export type { LeftKey } from './rotation';
 export type { ExportRef } from './exports';
 export type { ActivityDependencies };
 
@@ -30,6 +32,7 @@ export function createActivities(dependencies: ActivityDependencies) {
     ...retainedActivities(dependencies),
     ...exportActivities(dependencies),
     ...courseActivities(dependencies),
+    ...rotationActivities(dependencies),
   };
 }
 

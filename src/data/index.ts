@@ -28,6 +28,7 @@ export { settingsId, type AccountDocument, type CertificateDocument, type Settin
 export { findAccount, findAccountWith, openStore, prepareStore, type FindOptions, type Store } from './store';
 export { nameIn, tombstoneId, tombstoneIdPattern } from './names';
 export { deleteIn, deleteThroughGate, type Deletion } from './gate';
+export { auditOnce } from './audit-once';
 export { cutoffOf, shownFrom } from './age';
 export { purgeDue, type PurgeHooks, type PurgeStretch } from './purge';
 export { previewPurge, type PurgeShare } from './purge-preview';

@@ -11,7 +11,7 @@
  */
 import type { PublicKey, Vault } from '../vault';
 import { LedgerError } from './errors';
-import { hashOf, readLine, writeLine, type Entry, type ErasureEntry, type Line } from './line';
+import { hashOf, kidOf, readLine, writeLine, type Entry, type ErasureEntry, type Line } from './line';
 import type { LedgerStorage, Written } from './storage';
 
 /** Where somebody has read to. */
@@ -76,9 +76,19 @@ export function openLedger(storage: LedgerStorage, vault: Vault): Ledger {
   let appending: Promise<unknown> = Promise.resolve();
 
   async function* chain(from: Position | undefined, signed = true): AsyncIterable<PlacedLine> {
-    const keys = new Map((await vault.publicKeys()).map((key): [string, PublicKey] => [key.kid, key]));
+    const keys = new Map<string, PublicKey>();
+    const learn = async () => {
+      for (const key of await vault.publicKeys()) keys.set(key.kid, key);
+    };
+    await learn();
+    let isLearned = false;
     const walk = new Walk({ name, region, keys, signed, from });
     for await (const written of storage.read(from?.start ?? 0)) {
+      // The signing key may have been replaced since: what follows is signed by one that came after those read.
+      if (!isLearned && !keys.has(kidOf(written.text) ?? '')) {
+        await learn();
+        isLearned = true;
+      }
       const line = walk.take(written);
       if (line === undefined) continue;
       yield { line, position: { seq: line.seq, hash: line.hash, start: written.start, end: written.end } };

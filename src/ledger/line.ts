@@ -65,6 +65,11 @@ export function readLine(text: string, keys?: ReadonlyMap<string, PublicKey>): L
   return { ...line, hash: hashOf(text) };
 }
 
+/** The thumbprint of the key a line says it is signed by; nothing where it is no line. */
+export function kidOf(text: string): string | undefined {
+  return parsed(text)?.kid;
+}
+
 /** The hash by which the next line refers to this one. */
 export function hashOf(text: string): string {
   return createHash('sha256').update(text).digest('base64url');

@@ -4,6 +4,7 @@ export { connectLazily, openCourses, workflowIdOf, type Courses } from './course
 export { CourseMissingError, OutcomeUnknownError, RefusedError, TemporalUnavailableError } from './errors';
 export { openCourseKeeper } from './course-keeper';
 export { openJobs, type Jobs } from './jobs';
+export { openRotations, type RotationHandle } from './rotations';
 export { bundleWorkflows } from './bundle';
 export { assertNamespace, keepAssertingNamespace } from './region';
 export { ensureSchedules, keepEnsuringSchedules, sweepIdOf } from './schedules';

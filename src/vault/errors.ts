@@ -13,6 +13,11 @@ export class MasterKeyAwayError extends Error {
   override readonly name = 'MasterKeyAwayError';
 }
 
+/** A rotation leads to a master key that this process was not given, neither as the one in use nor as the next one. */
+export class RotationKeyError extends Error {
+  override readonly name = 'RotationKeyError';
+}
+
 /** There is no such key, and never was as far as the key store knows. */
 export class KeyMissingError extends Error {
   override readonly name = 'KeyMissingError';

@@ -6,4 +6,7 @@ export { openKeyStore, type KeyDocument, type KeyStore } from './key-store';
 export { leastMasterKeyLength, localKeyProvider, type KeyProvider } from './master-key';
 export { signJws } from './jws';
 export type { PublicKey, Signer } from './signer';
-export { contextOf, openVault, type Vault, type VaultOptions } from './vault';
+export { openVault, type Vault, type VaultOptions } from './vault';
+export { contextOf, masterKeysOf, targetCalled, type MasterKeys } from './master-keys';
+export { rewrapKeys, rewrapSystemKeys, type RewrapReport } from './rewrap';
+export { surveyKeys, type KeySurvey } from './survey';

@@ -2,7 +2,7 @@
  * Where wrapped keys lie: a store of its own (`ABLAUF_VAULT_URI`), apart from the data, its logs and its backups. Destroying
  * a key there is what makes an erasure reach every copy of the data.
  */
-import mongoose, { Schema, type Connection, type mongo } from 'mongoose';
+import mongoose, { Schema, type ClientSession, type Connection, type mongo } from 'mongoose';
 import type { ClientTls } from '../transit';
 
 /** A key as it is stored: under which master key, and wrapped by it. */
@@ -56,9 +56,11 @@ export interface KeyStoreOptions {
   readonly appName?: string;
   /** Speaks TLS, with these authorities and our own certificate (R21); what the URI says where absent. */
   readonly tls?: ClientTls;
+  /** Whether its collection is created where it is missing. @default true */
+  readonly prepare?: boolean;
 }
 
-/** Connects to the key store, and creates its collection. The connection recovers by itself. */
+/** Connects to the key store, and creates its collection where it is missing. The connection recovers by itself. */
 export async function openKeyStore(options: KeyStoreOptions): Promise<KeyStore> {
   const connection = mongoose.createConnection(options.uri, {
     serverSelectionTimeoutMS: options.selectionTimeout ?? 2000,
@@ -75,6 +77,16 @@ export async function openKeyStore(options: KeyStoreOptions): Promise<KeyStore> 
   });
   await connection.asPromise();
   const model = connection.model<KeyDocument>('VaultKey', schema);
-  await model.createCollection();
+  if (options.prepare !== false) await model.createCollection();
   return { connection, keys: model.collection as unknown as mongo.Collection<KeyDocument> };
+}
+
+/** Several writes as one. Repeats `work` after a conflict, so that it must have no effects outside of the key store. */
+export function keyTransaction<T>({ connection }: KeyStore, work: (session: ClientSession) => Promise<T>): Promise<T> {
+  return connection.getClient().withSession((session) =>
+    session.withTransaction(() => work(session), {
+      readConcern: { level: 'snapshot' },
+      writeConcern: { w: 'majority', journal: true },
+    }),
+  );
 }

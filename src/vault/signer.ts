@@ -20,16 +20,21 @@ export interface Signer {
   sign(message: Uint8Array): Buffer;
 }
 
+/** Signers with all versions of a key. */
+export interface Signers {
+  /** With the version in use. */
+  readonly current: Signer;
+  /** The public halves of all versions, the one in use first and the others from the newest on. */
+  readonly all: readonly PublicKey[];
+}
+
 /** What a private key is preceded by in PKCS #8 (RFC 8410). */
 const pkcs8 = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 /** Signers with the keys of a vault's signing stream: each version's data key is a private key. */
-export function createSigner(
-  region: string,
-  seeds: ReadonlyMap<number, Buffer>,
-  current: number,
-): { readonly current: Signer; readonly all: readonly PublicKey[] } {
-  const signers = [...seeds].sort(([a], [b]) => b - a).map(([version, seed]) => ({ version, signer: signerOf(seed) }));
+export function createSigner(region: string, seeds: ReadonlyMap<number, Buffer>, current: number): Signers {
+  const newestFirst = [...seeds].sort(([a], [b]) => Number(b === current) - Number(a === current) || b - a);
+  const signers = newestFirst.map(([version, seed]) => ({ version, signer: signerOf(seed) }));
   const chosen = signers.find(({ version }) => version === current);
   if (chosen === undefined) throw new Error(`the signing key of ${region} is not complete`);
   return { current: chosen.signer, all: signers.map(({ signer }) => signer.publicKey) };

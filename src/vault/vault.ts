@@ -8,34 +8,26 @@
  *    is of no use to this one half a minute later.
  */
 import { createHmac, randomBytes } from 'node:crypto';
-import { mongo } from 'mongoose';
 import { createCipher, type Cipher } from './cipher';
-import { KeyDestroyedError, KeyMissingError, MasterKeyError, VaultRegionError } from './errors';
-import type { KeyDocument, KeyStore, WrappedKey } from './key-store';
+import { KeyDestroyedError, KeyMissingError, VaultRegionError } from './errors';
+import type { KeyDocument, KeyStore } from './key-store';
 import type { KeyProvider } from './master-key';
-import { createSigner, type PublicKey, type Signer } from './signer';
-
-/** What encrypts for the deployment rather than for an account. */
-export type SystemKey =
-  /** What an erased account is called; see {@link Vault.pseudonymOf}. */
-  | 'pseudonyms'
-  /** Blind indexes over all accounts, such as a mail address's. */
-  | 'lookups'
-  /** Temporal's payloads. */
-  | 'payloads'
-  /** What the audit log says of staff; lasts as long as the log. */
-  | 'staff'
-  /** Secrets of the deployment's own: of processors and the like. */
-  | 'secrets'
-  /** Signs checkpoints, certificates and the ledger. */
-  | 'signing';
+import { rewrapIds } from './rewrap';
+import { addSigningVersion } from './signing-version';
+import { createSigner, type PublicKey, type Signer, type Signers } from './signer';
+import { rotationMark, type SystemKey } from './system-keys';
+import { contextOf, masterKeysOf, unwrapKey, wrapKey, type MasterKeys } from './master-keys';
 
 /** One region's keys. */
 export interface Vault {
   readonly region: string;
   readonly keyStore: KeyStore;
-  /** The master key new keys are wrapped under. */
+  /** The master key in use. */
   readonly master: KeyProvider;
+  /** All that this process was given. */
+  readonly masterKeys: MasterKeys;
+  /** What a new key is to be wrapped under now: the next master key, once a rotation to it has begun. */
+  wrapping(): Promise<KeyProvider>;
   /** Makes an account's key, or finds it. @throws {KeyDestroyedError} the account is erased */
   makeKey(account: string): Promise<Cipher>;
   /** @throws {KeyMissingError | KeyDestroyedError} */
@@ -57,9 +49,20 @@ export interface Vault {
   readonly backupRetention: number;
   /** Whether keys lie on a server of their own: otherwise the data's own backups hold them as well. */
   readonly apart: boolean;
+  /** Signs with the key in use; one that was replaced by another process is used for half a minute more. */
   signer(): Promise<Signer>;
-  /** Every public key there ever was to check signatures by, the newest first. */
+  /**
+   * Every public key there ever was to check signatures by, the one in use first. Read anew each time: whatever was signed
+   * before it is asked for can be checked with one of them, though another process replaced the key a moment ago.
+   */
   publicKeys(): Promise<readonly PublicKey[]>;
+  /**
+   * Replaces the signing key; the public halves of those before stay published. Safe to repeat.
+   *
+   * @param kid the key that is to be replaced: nothing happens where it is not in use any more
+   * @returns the public keys, the one in use first
+   */
+  renewSigningKey(kid: string): Promise<readonly PublicKey[]>;
   close(): Promise<void>;
 }
 
@@ -67,6 +70,8 @@ export interface VaultOptions {
   readonly keyStore: KeyStore;
   readonly region: string;
   readonly master: KeyProvider;
+  /** The master key that is to be in use next: keys may be wrapped under it, and are once a rotation to it has begun. */
+  readonly next?: KeyProvider;
   /** Master keys that keys may still be wrapped under, while they are being re-wrapped. */
   readonly previous?: readonly KeyProvider[];
   /** For how long a backup of the key store may be kept, in milliseconds. @default 30 days */
@@ -77,6 +82,7 @@ export interface VaultOptions {
   readonly cacheFor?: number;
 }
 
+const signingKey = 'system/signing';
 const keyLength = 32;
 const standardCacheTime = 30_000;
 const standardBackupRetention = 30 * 24 * 60 * 60 * 1000;
@@ -94,18 +100,21 @@ const mostCached = 20_000;
 export async function openVault(options: VaultOptions): Promise<Vault> {
   const keys = new Keys(options);
   const pseudonyms = await keys.make('system/pseudonyms');
-  const signing = await keys.make('system/signing');
+  await keys.make(signingKey);
   const pseudonymKey = pseudonyms.index;
   const { region, keyStore, master, backupRetention = standardBackupRetention, apart = false } = options;
   const pseudonymOf = (account: string) =>
     tombstone.exec(account)?.[1] ??
     createHmac('sha256', pseudonymKey).update(`${region}/${account}`).digest('base64url');
   const idOf = (account: string, kind: 'account' | 'retained' = 'account') => `${kind}/${pseudonymOf(account)}`;
-  const signer = createSigner(signing.region, signing.data, signing.current);
+  const signersOf = (signing: Unwrapped) => createSigner(signing.region, signing.data, signing.current);
+  let signers: { readonly signing: Unwrapped; readonly made: Signers } | undefined;
   return {
     region,
     keyStore,
     master,
+    masterKeys: keys.masters,
+    wrapping: () => keys.wrapping(),
     backupRetention,
     apart,
     pseudonymOf,
@@ -123,8 +132,19 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
     retainedCipherOf: async (account) => (await keys.make(idOf(account, 'retained'))).cipher,
     destroyKey: (account, kind) => keys.destroy(idOf(account, kind)),
     systemCipher: async (name) => (await keys.make(`system/${name}`)).cipher,
-    signer: () => Promise.resolve(signer.current),
-    publicKeys: () => Promise.resolve(signer.all),
+    async signer() {
+      const signing = await keys.of(signingKey);
+      if (signers?.signing !== signing) signers = { signing, made: signersOf(signing) };
+      return signers.made.current;
+    },
+    publicKeys: async () => signersOf(await keys.anew(signingKey)).all,
+    async renewSigningKey(kid) {
+      const before = await keys.anew(signingKey);
+      if (signersOf(before).current.publicKey.kid === kid) {
+        await addSigningVersion(keyStore, region, before.current, await keys.wrapping());
+      }
+      return signersOf(await keys.anew(signingKey)).all;
+    },
     close: () => keyStore.connection.close(),
   };
 }
@@ -142,28 +162,41 @@ interface Unwrapped {
 class Keys {
   readonly #store: KeyStore;
   readonly #region: string;
-  readonly #master: KeyProvider;
-  readonly #providers: ReadonlyMap<string, KeyProvider>;
+  readonly masters: MasterKeys;
   readonly #cacheFor: number;
   readonly #cache = new Map<string, Unwrapped>();
   /** Whoever asks for a key that is being read waits for the same answer. */
   readonly #reading = new Map<string, Promise<Unwrapped>>();
 
-  constructor({ keyStore, region, master, previous = [], cacheFor = standardCacheTime }: VaultOptions) {
+  constructor({ keyStore, region, master, next, previous = [], cacheFor = standardCacheTime }: VaultOptions) {
     this.#store = keyStore;
     this.#region = region;
-    this.#master = master;
-    this.#providers = new Map([...previous, master].map((provider) => [provider.id, provider]));
+    this.masters = masterKeysOf(master, next, previous);
     this.#cacheFor = cacheFor;
   }
 
   /** @throws {KeyMissingError | KeyDestroyedError} */
   of(id: string): Promise<Unwrapped> {
-    return this.#cached(id, async () => {
-      const document = await this.#store.keys.findOne({ _id: id });
-      if (document === null) throw new KeyMissingError(`there is no key ${id}`);
-      return this.#unwrap(document);
-    });
+    return this.#cached(id, () => this.#read(id));
+  }
+
+  /** Past what is remembered. @throws {KeyMissingError | KeyDestroyedError} */
+  async anew(id: string): Promise<Unwrapped> {
+    return this.#keep(id, await this.#read(id));
+  }
+
+  async #read(id: string): Promise<Unwrapped> {
+    const document = await this.#store.keys.findOne({ _id: id });
+    if (document === null) throw new KeyMissingError(`there is no key ${id}`);
+    return this.#unwrap(document);
+  }
+
+  /** See {@link Vault.wrapping}. */
+  async wrapping(): Promise<KeyProvider> {
+    const { inUse, next } = this.masters;
+    if (next === undefined) return inUse;
+    const mark = await this.#store.keys.findOne({ _id: rotationMark }, { projection: { index: 1 } });
+    return mark?.index?.master === next.id ? next : inUse;
   }
 
   /** Makes what is missing. @throws {KeyDestroyedError} */
@@ -173,12 +206,16 @@ class Keys {
     } catch (error) {
       if (!(error instanceof KeyMissingError)) throw error;
     }
+    const master = await this.wrapping();
     try {
-      await this.#store.keys.insertOne(await this.#fresh(id));
+      await this.#store.keys.insertOne(await this.#fresh(id, master));
     } catch (error) {
       // Somebody else made it meanwhile: there is one, and it is theirs.
       if ((error as { code?: unknown }).code !== 11000) throw error;
     }
+    // A rotation that began meanwhile may have looked for keys of the master key before without finding this one yet.
+    const present = await this.wrapping();
+    if (present !== master) await rewrapIds(this.#store, this.#region, this.masters, present, [id]);
     // Not the answer of somebody who asked before it was made.
     this.#reading.delete(id);
     return this.of(id);
@@ -249,19 +286,17 @@ class Keys {
     return unwrapped;
   }
 
-  async #fresh(id: string): Promise<KeyDocument> {
+  async #fresh(id: string, master: KeyProvider): Promise<KeyDocument> {
     const at = new Date();
-    const wrap = async (context: string): Promise<WrappedKey> => ({
-      wrapped: new mongo.Binary(await this.#master.wrap(randomBytes(keyLength), context)),
-      master: this.#master.id,
-    });
+    const wrap = (version: number | 'index') =>
+      wrapKey(master, randomBytes(keyLength), contextOf(this.#region, id, version));
     return {
       _id: id,
       region: this.#region,
       createdAt: at,
       current: 1,
-      versions: [{ version: 1, at, ...(await wrap(contextOf(this.#region, id, 1))) }],
-      index: await wrap(contextOf(this.#region, id, 'index')),
+      versions: [{ version: 1, at, ...(await wrap(1)) }],
+      index: await wrap('index'),
       revision: 1,
     };
   }
@@ -275,25 +310,10 @@ class Keys {
     }
     const data = new Map<number, Buffer>();
     for (const { version, ...wrapped } of versions) {
-      data.set(version, await this.#open(wrapped, contextOf(region, _id, version)));
+      data.set(version, await unwrapKey(this.masters, wrapped, contextOf(region, _id, version)));
     }
-    const opened = await this.#open(index, contextOf(region, _id, 'index'));
+    const opened = await unwrapKey(this.masters, index, contextOf(region, _id, 'index'));
     const cipher = createCipher({ region, owner: _id, data, current, index: opened });
     return { region, data, current, index: opened, cipher, readAt: performance.now() };
   }
-
-  #open({ wrapped, master }: WrappedKey, context: string): Promise<Buffer> {
-    const provider = this.#providers.get(master);
-    if (provider === undefined) {
-      throw new MasterKeyError(
-        `the key ${context} is wrapped under the master key ${master}; this process has ${[...this.#providers.keys()].join(', ')}`,
-      );
-    }
-    return provider.unwrap(Buffer.from(wrapped.value()), context);
-  }
-}
-
-/** What a key is wrapped for: it does not unwrap as anything else. */
-export function contextOf(region: string, id: string, version: number | 'index'): string {
-  return `${region}/${id}/${version}`;
 }

@@ -3,6 +3,7 @@ export { accountWorkflow } from './account';
 export { personWorkflow } from './person';
 export { sweepWorkflow } from './sweep';
 export { coursesWorkflow } from './courses';
+export { rotationWorkflow, signingRotationWorkflow } from './rotation';
 export { retainedWorkflow } from './retained';
 export { processorWorkflow } from './processor';
 export { exportWorkflow } from './export';

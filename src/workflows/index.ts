@@ -5,6 +5,7 @@ export * from './messages';
 export * from './person-messages';
 export { coursesWorkflowType, type CoursesInput, type CoursesOutcome } from './courses-input';
 export { sweepWorkflowType, type SweepInput } from './sweep-input';
+export * from './rotation-input';
 export * from './processor-messages';
 export { retainedSummary, staticDetails, staticSummary } from './texts';
 export { exportSummary, exportWorkflowId, exportWorkflowType } from './export-messages';

@@ -27,6 +27,8 @@ export interface ProcessSystem {
   ask<T>(method: string, path: string, body?: unknown, options?: AskOptions): Promise<Answer<T>>;
   /** Ends a part at once, as a power cut would. */
   kill(part: Part): Promise<void>;
+  /** Gives the worker and the API something else in their environment, from their next start on. */
+  configure(environment: Readonly<Record<string, string | undefined>>): void;
   /** Starts a part again, on the same ports and data. */
   start(part: Part): Promise<void>;
   /** Where both servers keep their files, and all processes their logs. */
@@ -59,7 +61,7 @@ export async function startProcesses(environment: Readonly<Record<string, string
   };
   const adminKey = `admin-${randomBytes(12).toString('hex')}`;
   const uri = `mongodb://127.0.0.1:${ports.mongodb}/ablauf?directConnection=true`;
-  const env = {
+  const env: NodeJS.ProcessEnv = {
     ...process.env,
     ABLAUF_PORT: String(ports.api),
     ABLAUF_MANAGEMENT_PORT: String(ports.metrics),
@@ -134,6 +136,12 @@ export async function startProcesses(environment: Readonly<Record<string, string
       running.delete(part);
       process.kill(target.pid, 'SIGKILL');
       await target.exited;
+    },
+    configure(given) {
+      for (const [name, value] of Object.entries(given)) {
+        if (value === undefined) Reflect.deleteProperty(env, name);
+        else env[name] = value;
+      }
     },
     async start(part) {
       running.set(part, await starters[part]());
