@@ -35,6 +35,8 @@ export interface KmsConfig {
   /** The one that is to be in use next, where KMS holds it. */
   readonly next: string | undefined;
   readonly previous: readonly string[];
+  /** Hosts beyond this machine that may be spoken to without TLS. */
+  readonly plain: readonly string[];
 }
 
 /** Whoever holds the master key has to be said: the one text, or AWS KMS. @param flaws is told where neither is, or the next one twice */
@@ -46,11 +48,12 @@ export function checkMasterKeys(given: Readonly<Record<string, string>>, flaws: 
   flaws.push('LITELLM_MASTER_KEY: is missing, and so is ABLAUF_KMS_KEY');
 }
 
-/** Reads it. */
-export function kmsConfig(values: z.output<z.ZodObject<typeof kmsVariables>>): KmsConfig {
+/** Reads it. @param plain hosts that may be spoken to without TLS */
+export function kmsConfig(values: z.output<z.ZodObject<typeof kmsVariables>>, plain: readonly string[]): KmsConfig {
   return {
     key: values.ABLAUF_KMS_KEY,
     next: values.ABLAUF_KMS_KEY_NEXT,
     previous: values.ABLAUF_KMS_KEY_PREVIOUS ?? [],
+    plain,
   };
 }

@@ -33,12 +33,17 @@ export interface LedgerConfig {
   readonly rebuild: boolean;
 }
 
-/** Reads it. @param flaws is told what does not fit together */
-export function ledgerConfig(values: Values, flaws: string[]): LedgerConfig {
-  return { place: placeOf(values, flaws), rebuild: values.ABLAUF_LEDGER_REBUILD === '1' };
+/**
+ * Reads it.
+ *
+ * @param plain hosts that may be spoken to without TLS
+ * @param flaws is told what does not fit together
+ */
+export function ledgerConfig(values: Values, plain: readonly string[], flaws: string[]): LedgerConfig {
+  return { place: placeOf(values, plain, flaws), rebuild: values.ABLAUF_LEDGER_REBUILD === '1' };
 }
 
-function placeOf(values: Values, flaws: string[]): LedgerPlace {
+function placeOf(values: Values, plain: readonly string[], flaws: string[]): LedgerPlace {
   const { ABLAUF_LEDGER: where } = values;
   const endpoint = values.ABLAUF_LEDGER_S3_ENDPOINT;
   const accessKeyId = values.ABLAUF_LEDGER_S3_ACCESS_KEY_ID;
@@ -60,6 +65,7 @@ function placeOf(values: Values, flaws: string[]): LedgerPlace {
     bucket,
     prefix: prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`,
     region: values.ABLAUF_LEDGER_S3_REGION,
+    plain,
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(accessKeyId === undefined || secretAccessKey === undefined ? {} : { accessKeyId, secretAccessKey }),
   };

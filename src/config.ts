@@ -306,7 +306,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
   if (parseDuration(values.ABLAUF_MIN_PERIOD) < 1000) flaws.push('ABLAUF_MIN_PERIOD: must be at least PT1S');
   const exports = exportConfig(values, flaws);
-  const ledger = ledgerConfig(values, flaws);
+  const ledger = ledgerConfig(values, values.ABLAUF_ALLOW_PLAIN, flaws);
   const previous = previousKeys(values.LITELLM_MASTER_KEY_PREVIOUS, flaws);
   if (values.ABLAUF_VAULT_SHARED === '0' && hostsOf(values.ABLAUF_VAULT_URI) === hostsOf(values.ABLAUF_MONGODB_URI)) {
     flaws.push(
@@ -328,7 +328,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     vault: {
       uri: values.ABLAUF_VAULT_URI,
       masterKey: values.LITELLM_MASTER_KEY,
-      kms: kmsConfig(values),
+      kms: kmsConfig(values, values.ABLAUF_ALLOW_PLAIN),
       ...(values.LITELLM_MASTER_KEY_NEXT === undefined ? {} : { next: values.LITELLM_MASTER_KEY_NEXT }),
       previous,
       backupRetention: parseDuration(values.ABLAUF_VAULT_BACKUP_RETENTION),
@@ -380,7 +380,8 @@ function witnessPlaces(values: z.output<typeof schema>, flaws: string[]): Witnes
       // Not the whole address: what follows the host may be a secret.
       if (flaw !== undefined) flaws.push(`ABLAUF_WITNESSES: ${new URL(url).origin} ${flaw}`);
     }
-    return places;
+    const plain = values.ABLAUF_ALLOW_PLAIN;
+    return places.map((place) => (place.kind === 's3' ? { ...place, plain } : place));
   } catch (error) {
     flaws.push(`ABLAUF_WITNESSES: ${error instanceof Error ? error.message : 'cannot be read'}`);
     return [];
@@ -443,6 +444,7 @@ function exportConfig(values: z.output<typeof schema>, flaws: string[]): Config[
     bucket,
     region: values.ABLAUF_EXPORT_S3_REGION,
     prefix: values.ABLAUF_EXPORT_S3_PREFIX,
+    plain: values.ABLAUF_ALLOW_PLAIN,
     ...(endpoint === undefined ? {} : { endpoint }),
     ...keys,
   };

@@ -13,8 +13,8 @@ import {
 } from './vault';
 
 /** The master keys a process was given. @throws {MasterKeyError | MasterKeyAwayError} one of them cannot be used */
-export async function configuredMasterKeys({ region, vault, transit: { plain } }: Config): Promise<MasterKeys> {
-  const held = (key: string) => openKmsKeyProvider({ key, region, plain });
+export async function configuredMasterKeys({ region, vault }: Config): Promise<MasterKeys> {
+  const held = (key: string) => openKmsKeyProvider({ key, region, plain: vault.kms.plain });
   const text = (key: string) => localKeyProvider(key, region);
   const { masterKey, next, kms } = vault;
   const texts = [...(masterKey === undefined ? [] : [masterKey]), ...vault.previous].map(text);

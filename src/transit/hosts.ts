@@ -17,6 +17,20 @@ export function isLoopback(host: string): boolean {
   return version !== 0 && loopback.check(bare, version === 6 ? 'ipv6' : 'ipv4');
 }
 
+/**
+ * The host a request would reach in the clear, though nobody allowed that; `undefined` where all is well.
+ *
+ * @param plain hosts that may be spoken to without TLS, with whatever is below them: a bucket is, in some storages
+ */
+export function forbiddenHostOf(
+  { protocol, hostname }: { readonly protocol: string; readonly hostname: string },
+  plain: readonly string[],
+): string | undefined {
+  const host = hostname.toLowerCase();
+  if (protocol === 'https:' || isLoopback(host)) return undefined;
+  return plain.some((allowed) => host === allowed || host.endsWith(`.${allowed}`)) ? undefined : host;
+}
+
 /** The host of `HOST:PORT`, without brackets. */
 export function hostOfAddress(address: string): string {
   return address

@@ -3,7 +3,7 @@
  * is loaded when a key is opened, and by nobody who has none there.
  */
 import type { KMSClient } from '@aws-sdk/client-kms';
-import { isLoopback } from '../transit';
+import { forbiddenHostOf } from '../transit';
 import { MasterKeyAwayError, MasterKeyError } from './errors';
 
 /** A key of AWS KMS, as far as it concerns us. */
@@ -139,13 +139,11 @@ function statusOf(error: unknown): number | undefined {
 function refusePlainly(client: KMSClient, plain: readonly string[]): void {
   client.middlewareStack.add(
     (next) => (args) => {
-      const { protocol, hostname } = args.request as { readonly protocol: string; readonly hostname: string };
-      if (protocol !== 'https:' && !isLoopback(hostname) && !plain.includes(hostname.toLowerCase())) {
-        throw new MasterKeyError(
-          `AWS KMS: ${hostname} would be spoken to without TLS; give an endpoint that begins with https://`,
-        );
-      }
-      return next(args);
+      const host = forbiddenHostOf(args.request as { readonly protocol: string; readonly hostname: string }, plain);
+      if (host === undefined) return next(args);
+      throw new MasterKeyError(
+        `AWS KMS: ${host} would be spoken to without TLS; give an endpoint that begins with https://`,
+      );
     },
     { step: 'build', name: 'ablaufRefusePlainly' },
   );

@@ -14,7 +14,13 @@ import { exchange, type TargetRules } from '../processors';
 /** A witness, as it is configured. */
 export type WitnessPlace =
   | { readonly kind: 'file'; readonly path: string }
-  | { readonly kind: 's3'; readonly bucket: string; readonly prefix: string }
+  | {
+      readonly kind: 's3';
+      readonly bucket: string;
+      readonly prefix: string;
+      /** Hosts that may be spoken to without TLS. */
+      readonly plain?: readonly string[];
+    }
   | { readonly kind: 'webhook'; readonly url: string };
 
 /** A checkpoint to be kept. */
@@ -68,7 +74,7 @@ export function openWitnesses(places: readonly WitnessPlace[], settings: Witness
 
 function openWitness(place: WitnessPlace, settings: WitnessSettings): Witness {
   if (place.kind === 'file') return fileWitness(place.path);
-  if (place.kind === 's3') return s3Witness(place.bucket, place.prefix);
+  if (place.kind === 's3') return s3Witness(place);
   return webhookWitness(place.url, settings);
 }
 
@@ -112,11 +118,11 @@ const longestSize = 16;
 const patience = { attempts: 2, request: 10_000 };
 
 /** One object a checkpoint, by the size of the log. The SDK's own sources say where the bucket is, and who asks. */
-function s3Witness(Bucket: string, prefix: string): Witness {
+function s3Witness({ bucket: Bucket, prefix, plain = [] }: Extract<WitnessPlace, { kind: 's3' }>): Witness {
   const name = `s3://${Bucket}/${prefix}`;
   const base = prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`;
   const endpoint = process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL'];
-  const connect = () => connectS3(endpoint === undefined ? {} : { endpoint }, patience);
+  const connect = () => connectS3({ plain, ...(endpoint === undefined ? {} : { endpoint }) }, patience);
   let opened: ReturnType<typeof connect> | undefined;
   return {
     name,
