@@ -13,14 +13,19 @@ import {
   openKeyStore,
   openVault,
   MasterKeyAwayError,
+  rewrapKeys,
+  rewrapSystemKeys,
+  type KeyProvider,
   type KeyStore,
   type Vault,
   type VaultOptions,
 } from '../src/vault';
+import { ablauf } from './helpers/command';
 import { complete } from './helpers/configuration';
 import { startKeyManagement, type HeldKey, type KeyManagement } from './helpers/kms';
+import { addKeys, mastersOf } from './helpers/keys';
 import { startProcesses } from './helpers/processes';
-import { required } from './helpers/system';
+import { masterKey, required } from './helpers/system';
 
 const region = 'eu-central-1';
 const text = localKeyProvider('sk-the-master-key-of-these-tests', region);
@@ -301,6 +306,34 @@ describe('moving from one holder to another', () => {
     const alone = await openVault({ keyStore, region, master: text });
     await expect(alone.cipherOf('new')).rejects.toThrow(`under the master key ${key.arn}`);
   });
+
+  test('R21: every key is wrapped anew, there and back, through a KMS that goes away meanwhile', async () => {
+    const held = await provide({ askAgainAfter: 0, outlasts: 0 });
+    const before = await openVault({ keyStore, region, master: text, next: held });
+    const sealed = (await before.makeKey('acme')).seal('kept', place);
+    await addKeys(keyStore, region, text, 600);
+    const all = await keyStore.keys.countDocuments();
+    const rewrap = async (to: KeyProvider) => {
+      await rewrapSystemKeys(keyStore, region, before.masterKeys, to);
+      return rewrapKeys(keyStore, region, before.masterKeys, to, { enough: () => false });
+    };
+    kms.calls.length = 0;
+    await kms.pause();
+    // Nothing is known of any key then: none counts as one that does not open.
+    await expect(rewrap(held)).rejects.toMatchObject({ name: 'MasterKeyAwayError' });
+    await kms.resume();
+    expect(await mastersOf(keyStore)).toEqual({ [text.id]: all });
+    expect(await rewrap(held)).toMatchObject({ failures: [] });
+    expect(await mastersOf(keyStore)).toEqual({ [held.id]: all });
+    // All under one data key.
+    expect(asked('GenerateDataKeyWithoutPlaintext')).toHaveLength(1);
+    expect((await (await open()).cipherOf('acme')).open(sealed, place)).toBe('kept');
+    expect(await rewrap(text)).toMatchObject({ failures: [] });
+    expect(await mastersOf(keyStore)).toEqual({ [text.id]: all });
+    const alone = await openVault({ keyStore, region, master: text });
+    expect((await alone.cipherOf('acme')).open(sealed, place)).toBe('kept');
+    expect(alone.pseudonymOf('acme')).toBe(before.pseudonymOf('acme'));
+  });
 });
 
 describe('the SDK', () => {
@@ -339,24 +372,52 @@ describe('the SDK', () => {
   });
 });
 
-test('R21: the whole system runs on it, without a master key of its own, and outlives its absence', async () => {
-  const system = await startProcesses({ ...kms.environment, ABLAUF_KMS_KEY: key.arn, LITELLM_MASTER_KEY: '' });
-  try {
-    const profile = { name: 'Ada Canary', email: 'ada@example.org', plan: 'enterprise', locale: 'en' };
-    const made = await system.ask('POST', '/v1/accounts', { id: 'acme', ...profile });
-    expect(made.status).toBe(201);
-    await kms.pause();
-    const shown = await system.ask('GET', '/v1/accounts/acme');
-    expect(shown).toMatchObject({ status: 200, body: profile });
-    const other = await system.ask('POST', '/v1/accounts', { id: 'other', ...profile });
-    expect(other.status).toBe(201);
-    await kms.resume();
+test('R21: the whole system moves there and back, and outlives its absence between', async () => {
+  const profile = (id: string) => ({
+    name: `Ada Canary ${id}`,
+    email: 'a@example.org',
+    plan: 'enterprise',
+    locale: 'en',
+  });
+  const system = await startProcesses({ ...kms.environment, ABLAUF_KMS_KEY_NEXT: key.arn });
+  const keys = await openKeyStore({ uri: system.environment['ABLAUF_VAULT_URI'] ?? '' });
+  const make = async (id: string) =>
+    expect(await system.ask('POST', '/v1/accounts', { id, ...profile(id) })).toMatchObject({ status: 201 });
+  const show = async (id: string) =>
+    expect(await system.ask('GET', `/v1/accounts/${id}`)).toMatchObject({ status: 200, body: profile(id) });
+  const masters = async () => Object.keys(await mastersOf(keys));
+  const restartWith = async (environment: Readonly<Record<string, string | undefined>>) => {
     for (const part of ['api', 'worker'] as const) await system.kill(part);
-    for (const part of ['api', 'worker'] as const) await system.start(part);
-    expect(await system.ask('GET', '/v1/accounts/other')).toMatchObject({ status: 200, body: profile });
+    system.configure(environment);
+    for (const part of ['worker', 'api'] as const) await system.start(part);
+  };
+  const rotate = async () =>
+    expect(await ablauf(system.environment, 'keys', 'rotate')).toMatchObject({ code: 0, err: '' });
+  try {
+    await make('text');
+    await rotate();
+    expect(await masters()).toEqual([key.arn]);
+
+    await restartWith({ LITELLM_MASTER_KEY: undefined, ABLAUF_KMS_KEY: key.arn, ABLAUF_KMS_KEY_NEXT: undefined });
+    await make('kms');
+    await kms.pause();
+    for (const id of ['text', 'kms']) await show(id);
+    await make('away');
+    await kms.resume();
+    expect(await masters()).toEqual([key.arn]);
+
+    await restartWith({ LITELLM_MASTER_KEY_NEXT: masterKey });
+    await rotate();
+    const back = { LITELLM_MASTER_KEY: masterKey, LITELLM_MASTER_KEY_NEXT: undefined, ABLAUF_KMS_KEY: undefined };
+    await restartWith(back);
+    kms.calls.length = 0;
+    for (const id of ['text', 'kms', 'away']) await show(id);
+    expect(await masters()).toEqual([localKeyProvider(masterKey, region).id]);
+    expect(kms.calls).toEqual([]);
     const stored = await system.database().collection('accounts').find({}, { raw: true }).toArray();
     expect(Buffer.concat(stored as unknown as Buffer[]).includes('Ada Canary')).toBe(false);
   } finally {
+    await keys.connection.close();
     await system.stop();
   }
-}, 180_000);
+}, 300_000);
