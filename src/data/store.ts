@@ -1,8 +1,7 @@
 /** The database as this product sees it: its collections, transactions, and its clock. */
-import mongoose, { type ClientSession, type Connection } from 'mongoose';
+import type { ClientSession, Connection } from 'mongoose';
 import { openAuditLog, type AuditLog } from '../audit';
-import { native } from '../database';
-import type { ClientTls } from '../transit';
+import { connect, inTransaction, native, type ConnectionOptions } from '../database';
 import type { Vault } from '../vault';
 import type { AccountDocument } from './documents';
 import { modelsOn, type Models } from './models';
@@ -30,36 +29,15 @@ export interface Store extends Models {
   close(): Promise<void>;
 }
 
-export interface StoreOptions {
-  readonly uri: string;
+export interface StoreOptions extends ConnectionOptions {
   readonly region: string;
   /** Open already; closed with the store. */
   readonly vault: Vault;
-  /** How long to look for a server before saying that there is none, in milliseconds. @default 2000 */
-  readonly selectionTimeout?: number;
-  /** How long one operation may take before its connection is given up, in milliseconds. */
-  readonly socketTimeout?: number;
-  readonly appName?: string;
-  /** Speaks TLS, with these authorities and our own certificate (R21); what the URI says where absent. */
-  readonly tls?: ClientTls;
 }
 
 /** Connects to the database. The connection recovers by itself after the server went away and came back. */
-export async function openStore(options: StoreOptions): Promise<Store> {
-  const connection = mongoose.createConnection(options.uri, {
-    serverSelectionTimeoutMS: options.selectionTimeout ?? 2000,
-    heartbeatFrequencyMS: 1000,
-    connectTimeoutMS: 2000,
-    appName: options.appName ?? 'ablauf',
-    writeConcern: { w: 'majority', journal: true },
-    autoIndex: false,
-    autoCreate: false,
-    bufferCommands: false,
-    ...(options.tls === undefined ? {} : { ...options.tls, tls: true }),
-    ...(options.socketTimeout === undefined ? {} : { socketTimeoutMS: options.socketTimeout }),
-  });
-  await connection.asPromise();
-  return storeOn(connection, options.region, options.vault);
+export async function openStore({ region, vault, ...options }: StoreOptions): Promise<Store> {
+  return storeOn(await connect(options), region, vault);
 }
 
 /** How an account is looked for. */
@@ -94,13 +72,7 @@ function storeOn(connection: Connection, region: string, vault: Vault): Store {
     region,
     audit: openAuditLog(connection, region, vault),
     vault,
-    transaction: (work) =>
-      connection.getClient().withSession((session) =>
-        session.withTransaction(() => work(session), {
-          readConcern: { level: 'snapshot' },
-          writeConcern: { w: 'majority', journal: true },
-        }),
-      ),
+    transaction: (work) => inTransaction(connection, work),
     async databaseTime() {
       const { localTime } = await connection.getClient().db().admin().command({ hello: 1 });
       if (!(localTime instanceof Date)) throw new Error('the database server does not say what time it is');

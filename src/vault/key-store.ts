@@ -2,8 +2,8 @@
  * Where wrapped keys lie: a store of its own (`ABLAUF_VAULT_URI`), apart from the data, its logs and its backups. Destroying
  * a key there is what makes an erasure reach every copy of the data.
  */
-import mongoose, { Schema, type ClientSession, type Connection, type mongo } from 'mongoose';
-import type { ClientTls } from '../transit';
+import { Schema, type ClientSession, type Connection, type mongo } from 'mongoose';
+import { connect, inTransaction, native, type ConnectionOptions } from '../database';
 
 /** A key as it is stored: under which master key, and wrapped by it. */
 export interface WrappedKey {
@@ -47,46 +47,20 @@ export interface KeyStore {
   readonly keys: mongo.Collection<KeyDocument>;
 }
 
-export interface KeyStoreOptions {
-  readonly uri: string;
-  /** How long to look for a server before saying that there is none, in milliseconds. @default 2000 */
-  readonly selectionTimeout?: number;
-  /** How long one operation may take before its connection is given up, in milliseconds. */
-  readonly socketTimeout?: number;
-  readonly appName?: string;
-  /** Speaks TLS, with these authorities and our own certificate (R21); what the URI says where absent. */
-  readonly tls?: ClientTls;
+export interface KeyStoreOptions extends ConnectionOptions {
   /** Whether its collection is created where it is missing. @default true */
   readonly prepare?: boolean;
 }
 
 /** Connects to the key store, and creates its collection where it is missing. The connection recovers by itself. */
 export async function openKeyStore(options: KeyStoreOptions): Promise<KeyStore> {
-  const connection = mongoose.createConnection(options.uri, {
-    serverSelectionTimeoutMS: options.selectionTimeout ?? 2000,
-    heartbeatFrequencyMS: 1000,
-    connectTimeoutMS: 2000,
-    appName: options.appName ?? 'ablauf-vault',
-    readConcern: { level: 'majority' },
-    writeConcern: { w: 'majority', journal: true },
-    autoIndex: false,
-    autoCreate: false,
-    bufferCommands: false,
-    ...(options.tls === undefined ? {} : { ...options.tls, tls: true }),
-    ...(options.socketTimeout === undefined ? {} : { socketTimeoutMS: options.socketTimeout }),
-  });
-  await connection.asPromise();
+  const connection = await connect({ appName: 'ablauf-vault', ...options }, { readConcern: { level: 'majority' } });
   const model = connection.model<KeyDocument>('VaultKey', schema);
   if (options.prepare !== false) await model.createCollection();
-  return { connection, keys: model.collection as unknown as mongo.Collection<KeyDocument> };
+  return { connection, keys: native(model) };
 }
 
 /** Several writes as one. Repeats `work` after a conflict, so that it must have no effects outside of the key store. */
 export function keyTransaction<T>({ connection }: KeyStore, work: (session: ClientSession) => Promise<T>): Promise<T> {
-  return connection.getClient().withSession((session) =>
-    session.withTransaction(() => work(session), {
-      readConcern: { level: 'snapshot' },
-      writeConcern: { w: 'majority', journal: true },
-    }),
-  );
+  return inTransaction(connection, work);
 }
