@@ -204,6 +204,7 @@ describe('carrying it out', () => {
     };
     expect(Date.parse(search.at)).toBeGreaterThanOrEqual(asked.getTime());
     expect(Date.parse(certified.erasedAt)).toBeGreaterThanOrEqual(asked.getTime());
+    expect(body['erasedAt']).toBe(certified.erasedAt);
     // What came after the certificate was issued is not in it.
     const subject = store.vault.pseudonymOf(account._id);
     const entries = await store.audit.entries.countDocuments({ subject, action: { $ne: 'key.destroyed' } });

@@ -130,7 +130,8 @@ async function leaveTombstone(
       region: store.region,
       state: 'erased',
       since: at,
-      erasedAt: at,
+      // As its certificate says: when nothing was found any more, which may be long after it was decided.
+      erasedAt: searchedAt,
       lifecycle: step.lifecycle,
       inactive: [],
       seq: step.seq,

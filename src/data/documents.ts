@@ -114,6 +114,7 @@ export interface AccountDocument {
   /** Counts every change, of the course or of the profile; the API's `ETag`. */
   readonly version: number;
   readonly createdAt: Date;
+  /** When nothing was found of it any more, as its certificate says. `since` is when that was decided. */
   readonly erasedAt?: Date;
 }
 
