@@ -18,6 +18,8 @@ const plainCipher: Cipher = {
   },
   sealText: (text) => text,
   openText: (text) => text,
+  reseal: (stored) => Buffer.from(stored instanceof mongo.Binary ? stored.value() : stored),
+  resealText: (text) => text,
   index: (_field, value) => value,
 };
 

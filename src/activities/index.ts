@@ -12,9 +12,11 @@ import { retainedActivities } from './retained';
 import { watchActivities } from './watch';
 import { courseActivities } from './courses';
 import { exportActivities } from './exports';
+import { dataRotationActivities } from './data-rotation';
 
 export type { ConcludedErasure, LapseOutcome, RecordedStep, StepRecord } from '../data';
 export type { LookedUp, Question, Surroundings } from './look-up';
+export type { ReencryptTally, WalkPosition } from '../data';
 export type { SweepReport, SweepStretch } from './sweep';
 export type { CourseKeeper } from './course-keeper';
 export type { LeftKey } from './rotation';
@@ -33,6 +35,7 @@ export function createActivities(dependencies: ActivityDependencies) {
     ...exportActivities(dependencies),
     ...courseActivities(dependencies),
     ...rotationActivities(dependencies),
+    ...dataRotationActivities(dependencies),
   };
 }
 

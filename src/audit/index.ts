@@ -1,9 +1,10 @@
 /** The log nobody can quietly change. */
-export type { AuditEntryDocument } from './entries';
+export { staged, type AuditEntryDocument } from './entries';
 export { openAuditLog, type AuditEntry, type AuditLog, type NewAuditEntry } from './log';
 export { noteKeyOf, originOf } from './note';
 export { proofOf, type InclusionProof } from './proof';
 export { newestCheckpoint, newestState, sequenceBatch, type LogStore } from './sequence';
 export { startSequencer } from './sequencer';
 export { sourceIn } from './source';
+export { tileWidth } from './tiles';
 export { verifyLog, type Verification, type WitnessRecord } from './verify';

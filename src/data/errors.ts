@@ -92,3 +92,8 @@ export class ErasureHeldBackError extends Error {
 export class PlanDeviationError extends Error {
   override readonly name = 'PlanDeviationError';
 }
+
+/** Another process has put a new version of a key in use, and this one has not heard of it yet. Worth repeating. */
+export class KeyNotHeardOfError extends Error {
+  override readonly name = 'KeyNotHeardOfError';
+}

@@ -33,6 +33,9 @@ interface Fields {
 }
 
 const fieldsOf = new Map([...dataSets, ...otherCollections].map((place) => [place.collection, encryptedFields(place)]));
+const textsOf = new Map(
+  dataSets.flatMap(({ collection, texts }) => (texts === undefined ? [] : [[collection, treeOf(texts)] as const])),
+);
 
 /**
  * A document as it is to be stored: its personal, content and secret fields encrypted, the rest as it was. Lists are looked
@@ -61,6 +64,31 @@ export function reveal<D extends Identified>(cipher: Cipher, collection: string,
   }) as Opened<D>;
 }
 
+/** An encrypted value, and where it stands in its document. */
+export interface EncryptedValue {
+  /** Its field as the data map calls it. */
+  readonly field: string;
+  /** The same with the places in lists, as an update calls it: `formerly.0.name`. */
+  readonly path: string;
+  readonly value: unknown;
+  /** It is encrypted as text; see the data map's `texts`. */
+  readonly isText: boolean;
+}
+
+/** Every value of a document that is stored encrypted, or should be; of texts those alone that are. */
+export function encryptedValues(collection: string, document: Identified): EncryptedValue[] {
+  const values: EncryptedValue[] = [];
+  collect(document, fieldsIn(collection), '', (field, path, value) => {
+    values.push({ field, path, value, isText: false });
+  });
+  const texts = textsOf.get(collection);
+  if (texts === undefined) return values;
+  collect(document, texts, '', (field, path, value) => {
+    if (typeof value === 'string' && isSealedText(value)) values.push({ field, path, value, isText: true });
+  });
+  return values;
+}
+
 /** Whether a stored value is encrypted, as bytes or as text, as far as anybody can tell without the key. */
 export function isProtected(value: unknown): boolean {
   if (typeof value === 'string') return isSealedText(value);
@@ -81,9 +109,16 @@ function fieldsIn(collection: string): Fields {
 }
 
 function encryptedFields({ fields, texts = [] }: Pick<DataSet, 'fields' | 'texts'>): Fields {
+  return treeOf(
+    Object.entries(fields).flatMap(([path, kind]) =>
+      encryptedKinds.includes(kind) && !texts.includes(path) ? [path] : [],
+    ),
+  );
+}
+
+function treeOf(paths: readonly string[]): Fields {
   const root: Fields = { here: new Map(), below: new Map() };
-  for (const [path, kind] of Object.entries(fields)) {
-    if (!encryptedKinds.includes(kind) || texts.includes(path)) continue;
+  for (const path of paths) {
     const parts = path.split('.');
     const name = parts.pop() ?? path;
     let node = root;
@@ -95,6 +130,27 @@ function encryptedFields({ fields, texts = [] }: Pick<DataSet, 'fields' | 'texts
     node.here.set(name, path);
   }
   return root;
+}
+
+function collect(
+  value: unknown,
+  { here, below }: Fields,
+  beginning: string,
+  take: (field: string, path: string, value: unknown) => void,
+): void {
+  if (Array.isArray(value)) {
+    value.forEach((item: unknown, at) => {
+      collect(item, { here, below }, `${beginning}${at}.`, take);
+    });
+    return;
+  }
+  if (typeof value !== 'object' || value === null) return;
+  const members = value as Readonly<Record<string, unknown>>;
+  for (const [name, field] of here) {
+    const inner = members[name];
+    if (inner !== undefined && inner !== null) take(field, `${beginning}${name}`, inner);
+  }
+  for (const [name, fields] of below) collect(members[name], fields, `${beginning}${name}.`, take);
 }
 
 /** A copy of a value with the encrypted fields replaced; the value itself where there is nothing to replace. */

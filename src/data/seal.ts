@@ -63,12 +63,13 @@ export async function sealSet(store: Store, sealing: Sealing, hooks: SealHooks =
   const { account, set } = sealing;
   // Where there is nothing to seal no key is made to seal it with.
   if ((await collectionOf(store, set).countDocuments(ownedIn(sealing), { limit: 1 })) === 0) return true;
-  const ciphers = {
-    account: await store.vault.cipherOf(account),
-    retained: await store.vault.retainedCipherOf(account),
-  };
   for (;;) {
     hooks.checkpoint?.();
+    // Asked for anew with each batch: all of them take longer than a process may go on with the keys it has.
+    const ciphers = {
+      account: await store.vault.cipherOf(account),
+      retained: await store.vault.retainedCipherOf(account),
+    };
     const batch = await sealBatch(store, sealing, ciphers);
     if (batch === undefined) return false;
     if (batch.sealed === 0) return true;

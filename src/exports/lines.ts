@@ -8,8 +8,13 @@ import { UnreadableValueError, type Cipher } from '../vault';
 
 /** Turns stored documents into lines. */
 export interface LineWriter {
-  /** Appends the line of a document, as the database sent it. @returns the slab to compress, once it is full */
-  add(raw: Buffer): Buffer | undefined;
+  /**
+   * Appends the line of a document, as the database sent it. The cipher comes with it: writing takes longer than a process
+   * may go on with the keys it has.
+   *
+   * @returns the slab to compress, once it is full
+   */
+  add(raw: Buffer, cipher: Cipher): Buffer | undefined;
   /** What is not handed out yet. */
   rest(): Buffer | undefined;
 }
@@ -54,7 +59,7 @@ class Slab {
  *
  * @throws {UnreadableValueError} from `add`: the record was altered, or put there past us
  */
-export function categoryLines(category: Category, cipher: Cipher): LineWriter {
+export function categoryLines(category: Category): LineWriter {
   const slab = new Slab();
   const id = Buffer.from(`{"id":"${category}:`);
   const callIdNext = Buffer.from('","callId":"');
@@ -66,7 +71,7 @@ export function categoryLines(category: Category, cipher: Cipher): LineWriter {
 
   return {
     rest: () => slab.rest(),
-    add(raw) {
+    add(raw, cipher) {
       const found = readRecord(raw, category);
       const content = openContentBytes(cipher, category, textOf(raw, found.id), bytesOf(raw, found.body));
       const callId = escaped(raw, found.callId);
@@ -99,12 +104,12 @@ export function categoryLines(category: Category, cipher: Cipher): LineWriter {
 }
 
 /** Lines of any other data set: its fields as the data map declares them, but for the account, which the manifest names. */
-export function plainLines(set: DataSet, cipher: Cipher): LineWriter {
+export function plainLines(set: DataSet): LineWriter {
   const slab = new Slab();
   const fields = Object.keys(set.fields).filter((field) => field !== '_id' && field !== 'account');
   return {
     rest: () => slab.rest(),
-    add(raw) {
+    add(raw, cipher) {
       const stored = mongo.BSON.deserialize(raw);
       const document: mongo.Document = reveal(cipher, set.collection, { ...stored, _id: stored['_id'] as unknown });
       const key = String(document['_id']).replace(/^[^:]*:/, '');

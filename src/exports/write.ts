@@ -148,8 +148,7 @@ class Writing {
   ) {
     const set = dataSetNamed(datasets[index] ?? '');
     const range = { to, ...(from === undefined ? {} : { from }) };
-    const cipher = await this.store.vault.cipherOf(account);
-    const lines = set.category === undefined ? plainLines(set, cipher) : categoryLines(set.category, cipher);
+    const lines = set.category === undefined ? plainLines(set) : categoryLines(set.category);
     let part: Part | undefined;
     let records = 0;
     let last: Buffer | undefined;
@@ -168,10 +167,11 @@ class Writing {
     try {
       for await (const batch of documentsOf(this.store, account, set, range, after)) {
         this.hooks.checkpoint?.();
+        const cipher = await this.store.vault.cipherOf(account);
         for (const raw of batch) {
           // A large record is a part of its own: a part is one transaction, and no server takes them of any size.
           if (raw.length > largeRecord && records > 0) await store();
-          const full = lines.add(raw);
+          const full = lines.add(raw, cipher);
           if (full !== undefined) {
             part ??= new Part();
             await part.add(full);

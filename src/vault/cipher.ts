@@ -42,6 +42,14 @@ export interface Cipher {
   /** The text of {@link sealText}; one that never was encrypted is given back as it is. */
   openText(text: string, field: string): string;
   /**
+   * What {@link seal} made, encrypted anew under the version in use, byte for byte the same inside.
+   *
+   * @throws {UnreadableValueError} as {@link open}
+   */
+  reseal(sealed: Uint8Array | mongo.Binary, place: Place): Buffer;
+  /** {@link reseal} for what {@link sealText} made. */
+  resealText(text: string, field: string): string;
+  /**
    * A blind index: equal for equal values of one field and owner, of no use to anybody without the key. It stays the same
    * when keys are rotated. @returns 22 characters
    */
@@ -63,6 +71,8 @@ export interface CipherKeys {
 
 const format = 0xa1;
 const kinds = { text: 0, bytes: 1, bson: 2 } as const;
+/** Where a value says which version of its key it is encrypted under. */
+const versionAt = 2;
 const headerLength = 6;
 const nonceLength = 12;
 const tagLength = 16;
@@ -92,48 +102,62 @@ export function createCipher({ region, owner, data, current, index }: CipherKeys
     if (key === undefined) throw new UnreadableValueError(`no key of version ${version} is known for a value`);
     return key;
   };
+  const encrypt = (kind: number, plain: Buffer, { collection, field, id = '' }: Place): Buffer => {
+    const sealed = Buffer.allocUnsafe(plain.length + sealedOverhead);
+    sealed[0] = format;
+    sealed[1] = kind;
+    sealed.writeUInt32BE(current, versionAt);
+    takeNonce(sealed, headerLength);
+    const nonce = sealed.subarray(headerLength, headerLength + nonceLength);
+    const encryption = createCipheriv(algorithm, keyOf(current), nonce, tagged);
+    encryption.setAAD(authenticated(sealed, prefixOf(collection, field), id));
+    encryption.update(plain).copy(sealed, headerLength + nonceLength);
+    encryption.final();
+    encryption.getAuthTag().copy(sealed, sealed.length - tagLength);
+    return sealed;
+  };
+  const decrypt = (sealed: Buffer, { collection, field, id = '' }: Place): Buffer => {
+    if (!isSealed(sealed)) {
+      throw new UnreadableValueError(`a value of ${collection}.${field} is not encrypted as it should be`);
+    }
+    const nonce = sealed.subarray(headerLength, headerLength + nonceLength);
+    const key = keyOf(sealed.readUInt32BE(versionAt));
+    const decryption = createDecipheriv(algorithm, key, nonce, tagged);
+    decryption.setAAD(authenticated(sealed, prefixOf(collection, field), id));
+    decryption.setAuthTag(sealed.subarray(sealed.length - tagLength));
+    const plain = decryption.update(sealed.subarray(headerLength + nonceLength, sealed.length - tagLength));
+    try {
+      decryption.final();
+    } catch {
+      throw new UnreadableValueError(`a value of ${collection}.${field} was altered, or belongs elsewhere`);
+    }
+    return plain;
+  };
   const cipher: Cipher = {
     version: current,
-    seal(value, { collection, field, id = '' }) {
+    seal(value, place) {
       const [kind, plain] = plainOf(value);
-      const sealed = Buffer.allocUnsafe(plain.length + sealedOverhead);
-      sealed[0] = format;
-      sealed[1] = kind;
-      sealed.writeUInt32BE(current, 2);
-      takeNonce(sealed, headerLength);
-      const nonce = sealed.subarray(headerLength, headerLength + nonceLength);
-      const encryption = createCipheriv(algorithm, keyOf(current), nonce, tagged);
-      encryption.setAAD(authenticated(sealed, prefixOf(collection, field), id));
-      encryption.update(plain).copy(sealed, headerLength + nonceLength);
-      encryption.final();
-      encryption.getAuthTag().copy(sealed, sealed.length - tagLength);
-      return sealed;
+      return encrypt(kind, plain, place);
     },
-    open(value, { collection, field, id = '' }) {
+    open(value, place) {
       const sealed = bytesOf(value);
-      if (sealed.length < sealedOverhead || sealed[0] !== format) {
-        throw new UnreadableValueError(`a value of ${collection}.${field} is not encrypted as it should be`);
-      }
-      const nonce = sealed.subarray(headerLength, headerLength + nonceLength);
-      const key = keyOf(sealed.readUInt32BE(2));
-      const decryption = createDecipheriv(algorithm, key, nonce, tagged);
-      decryption.setAAD(authenticated(sealed, prefixOf(collection, field), id));
-      decryption.setAuthTag(sealed.subarray(sealed.length - tagLength));
-      const plain = decryption.update(sealed.subarray(headerLength + nonceLength, sealed.length - tagLength));
-      try {
-        decryption.final();
-      } catch {
-        throw new UnreadableValueError(`a value of ${collection}.${field} was altered, or belongs elsewhere`);
-      }
+      const plain = decrypt(sealed, place);
       return valueOf(sealed[1] ?? 0, plain);
     },
+    reseal(value, place) {
+      const sealed = bytesOf(value);
+      const plain = decrypt(sealed, place);
+      return encrypt(sealed[1] ?? 0, plain, place);
+    },
     sealText(text, field) {
-      return `${textMark}${cipher.seal(text, { collection: textCollection, field }).toString('base64url')}`;
+      return asText(cipher.seal(text, { collection: textCollection, field }));
     },
     openText(text, field) {
       if (!text.startsWith(textMark)) return text;
-      const sealed = Buffer.from(text.slice(textMark.length), 'base64url');
-      return String(cipher.open(sealed, { collection: textCollection, field }));
+      return String(cipher.open(bytesOfText(text), { collection: textCollection, field }));
+    },
+    resealText(text, field) {
+      return asText(cipher.reseal(bytesOfText(text), { collection: textCollection, field }));
     },
     index(field, value) {
       return createHmac('sha256', index)
@@ -149,6 +173,29 @@ export function createCipher({ region, owner, data, current, index }: CipherKeys
 /** Whether a text is one that {@link Cipher.sealText} made. */
 export function isSealedText(text: string): boolean {
   return text.startsWith(textMark);
+}
+
+/**
+ * Which version of its key a value says it is encrypted under, as bytes or as text; nothing where it is not encrypted. It says
+ * so without anybody's having opened it: one that was altered may say anything.
+ */
+export function versionOf(value: unknown): number | undefined {
+  if (typeof value === 'string') return isSealedText(value) ? versionOf(bytesOfText(value)) : undefined;
+  if (!(value instanceof Uint8Array) && !(value instanceof mongo.Binary)) return undefined;
+  const sealed = bytesOf(value);
+  return isSealed(sealed) ? sealed.readUInt32BE(versionAt) : undefined;
+}
+
+function isSealed(bytes: Buffer): boolean {
+  return bytes.length >= sealedOverhead && bytes[0] === format;
+}
+
+function asText(sealed: Buffer): string {
+  return `${textMark}${sealed.toString('base64url')}`;
+}
+
+function bytesOfText(text: string): Buffer {
+  return Buffer.from(text.slice(textMark.length), 'base64url');
 }
 
 function plainOf(value: unknown): [kind: number, plain: Buffer] {

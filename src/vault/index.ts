@@ -1,7 +1,8 @@
 /** Master key, account keys, field encryption, signing. */
 export * from './errors';
 export { openKmsKeyProvider } from './aws-kms';
-export { isSealedText, sealedOverhead, type Cipher, type Place } from './cipher';
+export { isSealedText, sealedOverhead, versionOf, type Cipher, type Place } from './cipher';
+export { addVersions, currentVersions, keysAfter, keysOf, systemKeyOf, useVersions, type KeyTally } from './data-keys';
 export { openKeyStore, type KeyDocument, type KeyStore } from './key-store';
 export { leastMasterKeyLength, localKeyProvider, type KeyProvider } from './master-key';
 export { signJws } from './jws';

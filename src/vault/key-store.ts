@@ -12,6 +12,15 @@ export interface WrappedKey {
   readonly master: string;
 }
 
+/** One version of a data key. */
+export interface KeyVersion extends WrappedKey {
+  readonly version: number;
+  /** When it was added, by the key store's clock where a rotation added it. */
+  readonly at: Date;
+  /** The rotation that added it; see `data-keys.ts`. */
+  readonly rotation?: string;
+}
+
 /** The keys of one owner, or that there were some. */
 export interface KeyDocument {
   /** `account/PSEUDONYM`, `retained/PSEUDONYM` or `system/NAME`: names no account. */
@@ -20,7 +29,7 @@ export interface KeyDocument {
   readonly createdAt: Date;
   /** The version in use. Absent once destroyed, as are the keys. */
   readonly current?: number;
-  readonly versions?: readonly (WrappedKey & { readonly version: number; readonly at: Date })[];
+  readonly versions?: readonly KeyVersion[];
   readonly index?: WrappedKey;
   /** Counts re-wrappings and new versions, so that two of them do not undo each other. */
   readonly revision: number;

@@ -194,10 +194,9 @@ async function wrapAnew(
     id: _id,
     revision,
     versions: await Promise.all(
-      versions.map(async ({ version, at, ...wrapped }) => ({
-        version,
-        at,
-        ...(await anew(wrapped, contextOf(region, _id, version))),
+      versions.map(async (version) => ({
+        ...version,
+        ...(await anew(version, contextOf(region, _id, version.version))),
       })),
     ),
     index: await anew(index, contextOf(region, _id, 'index')),

@@ -49,6 +49,8 @@ export interface Vault {
   readonly backupRetention: number;
   /** Whether keys lie on a server of their own: otherwise the data's own backups hold them as well. */
   readonly apart: boolean;
+  /** For how long a process may go on with keys as it last read them, in milliseconds. */
+  readonly cacheFor: number;
   /** Signs with the key in use; one that was replaced by another process is used for half a minute more. */
   signer(): Promise<Signer>;
   /**
@@ -103,6 +105,7 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
   await keys.make(signingKey);
   const pseudonymKey = pseudonyms.index;
   const { region, keyStore, master, backupRetention = standardBackupRetention, apart = false } = options;
+  const { cacheFor = standardCacheTime } = options;
   const pseudonymOf = (account: string) =>
     tombstone.exec(account)?.[1] ??
     createHmac('sha256', pseudonymKey).update(`${region}/${account}`).digest('base64url');
@@ -117,6 +120,7 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
     wrapping: () => keys.wrapping(),
     backupRetention,
     apart,
+    cacheFor,
     pseudonymOf,
     makeKey: async (account) => (await keys.make(idOf(account))).cipher,
     cipherOf: async (account) => (await keys.of(idOf(account))).cipher,

@@ -7,3 +7,4 @@ export { rotationWorkflow, signingRotationWorkflow } from './rotation';
 export { retainedWorkflow } from './retained';
 export { processorWorkflow } from './processor';
 export { exportWorkflow } from './export';
+export { dataRotationWorkflow } from './data-rotation';

@@ -7,5 +7,6 @@ export { coursesWorkflowType, type CoursesInput, type CoursesOutcome } from './c
 export { sweepWorkflowType, type SweepInput } from './sweep-input';
 export * from './rotation-input';
 export * from './processor-messages';
+export * from './data-rotation-input';
 export { retainedSummary, staticDetails, staticSummary } from './texts';
 export { exportSummary, exportWorkflowId, exportWorkflowType } from './export-messages';

@@ -68,6 +68,8 @@ export interface SystemOptions {
   /** Where exports are kept; GridFS where nothing is said. */
   readonly archives?: (store: Store) => ArchiveStorage;
   readonly exportLimits?: ExportLimits;
+  /** How long keys are kept in memory, in milliseconds; as in production where nothing is said. */
+  readonly cacheFor?: number;
 }
 
 /** A running system with a database of its own. */
@@ -112,10 +114,10 @@ export function required(name: string): string {
 export const masterKey = 'sk-test-master-key-of-some-length';
 
 /** A database of the test's own on the shared server, and a vault beside it. */
-export async function openTestStore(): Promise<Store> {
+export async function openTestStore(cacheFor?: number): Promise<Store> {
   const uri = new URL(required('ABLAUF_TEST_MONGODB'));
   uri.pathname = `/test_${randomBytes(6).toString('hex')}`;
-  const store = await openStore({ uri: uri.href, region, vault: await openTestVault(uri.href) });
+  const store = await openStore({ uri: uri.href, region, vault: await openTestVault(uri.href, cacheFor) });
   registerExports(store.connection);
   await prepareStore(store);
   return store;
@@ -129,9 +131,14 @@ export function vaultUriBeside(uri: string): string {
 }
 
 /** The vault of the database with this URI. */
-export async function openTestVault(uri: string): Promise<Vault> {
+export async function openTestVault(uri: string, cacheFor?: number): Promise<Vault> {
   const keyStore = await openKeyStore({ uri: vaultUriBeside(uri) });
-  return openVault({ keyStore, region, master: localKeyProvider(masterKey, region) });
+  return openVault({
+    keyStore,
+    region,
+    master: localKeyProvider(masterKey, region),
+    ...(cacheFor === undefined ? {} : { cacheFor }),
+  });
 }
 
 /** Drops what a test's store has in its database and its vault, and closes both. */
@@ -165,7 +172,7 @@ export function quietRuntime(): void {
 /** The system on the time-skipping server: years pass in moments, but only while somebody sleeps through {@link System.sleep}. */
 export async function startTimeSkippingSystem(options: SystemOptions = {}): Promise<System> {
   quietRuntime();
-  const store = await openTestStore();
+  const store = await openTestStore(options.cacheFor);
   const environment = await TestWorkflowEnvironment.createTimeSkipping({
     server: { executable: { type: 'existing-path', path: required('ABLAUF_TEST_TIME_SKIPPING') } },
     client: { dataConverter: dataConverterOf(store.vault) },
@@ -205,7 +212,7 @@ const indexedTypes = {
 export async function startSystem(options: SystemOptions & { readonly address?: string } = {}): Promise<System> {
   quietRuntime();
   const address = options.address ?? required('ABLAUF_TEST_TEMPORAL');
-  const store = await openTestStore();
+  const store = await openTestStore(options.cacheFor);
   const connection = connectLazily(address);
   const native = await NativeConnection.connect({ address });
   return assemble(options, {
