@@ -100,6 +100,7 @@ const allowed: Readonly<Record<string, string>> = {
   'src/processors/record.ts recordAbandonment $unset': "the account's id, in a request that is given up; no records",
   'src/vault/data-keys.ts updateEach bulkWrite': 'adds versions of keys, and uses them; removes nothing',
   'src/vault/vault.ts destroy $unset': 'a key that is destroyed; src/data/destroy-key.ts sees to the holds',
+  'src/vault/data-keys.ts clockOf command': 'asks for the time',
   'src/data/store.ts databaseTime command': 'asks for the time',
   'src/operations/health.ts checkHealth command': 'asks whether the database is there',
 };

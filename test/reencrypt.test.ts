@@ -314,7 +314,7 @@ test('R21: a value that was altered is named and left as it is, and all others a
     const { _id, body } = found[at] ?? {};
     const bytes = Buffer.from(body?.value() ?? '');
     bytes[byte] = (bytes[byte] ?? 0) ^ 1;
-    await records.updateOne({ _id: _id ?? '' }, { $set: { body: new mongo.Binary(bytes) as never } });
+    await records.updateOne({ _id: _id ?? '' }, { $set: { body: new mongo.Binary(bytes) } });
     return { id: String(_id), bytes: bytes.toString('base64') };
   };
   // In the ciphertext, in the tag, in the version, which then names one there never was, and in what says that it is encrypted.

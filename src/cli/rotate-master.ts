@@ -1,14 +1,11 @@
 /** `ablauf keys rotate`: wraps every key under the new master key (R21). */
-import { setTimeout as pause } from 'node:timers/promises';
 import { readConfig } from '../config';
 import { openRotations, type RotationHandle } from '../temporal';
 import type { RotationOutcome } from '../workflows';
 import { inDeployment, print, refuse, say } from './deployment';
+import { follow } from './follow';
 import { readKeyStatus, statusLines, type KeyStatus } from './keys-status';
 import type { KeyRotation } from './rotation';
-
-/** Between two looks at how far it is, in milliseconds. */
-const lookEvery = 1000;
 
 export const masterRotation: KeyRotation = {
   description:
@@ -44,7 +41,7 @@ export const masterRotation: KeyRotation = {
         if (json === true) print({ to, workflow: rotation.workflowId });
         return;
       }
-      const outcome = await followed(rotation, tell);
+      const outcome = await follow(rotation.outcome(), () => lineOf(rotation), tell);
       if (json === true) print(outcome);
       report(outcome, tell);
     });
@@ -78,29 +75,6 @@ function announcement({ keys, masters, given }: KeyStatus, to: string): string {
 async function leadsElsewhere(rotation: RotationHandle, to: string): Promise<string | undefined> {
   const progress = await rotation.progress();
   return progress === undefined || progress.to === to ? undefined : progress.to;
-}
-
-/** Waits for the end, and says how far it is. Whoever ends the command ends nothing else. */
-async function followed(rotation: RotationHandle, tell: (text: string) => void): Promise<RotationOutcome> {
-  const ended = new AbortController();
-  const watching = watch(rotation, tell, ended.signal);
-  try {
-    return await rotation.outcome();
-  } finally {
-    ended.abort();
-    await watching;
-  }
-}
-
-async function watch(rotation: RotationHandle, tell: (text: string) => void, signal: AbortSignal): Promise<void> {
-  const isOver = () => signal.aborted;
-  let said = '';
-  while (!isOver()) {
-    const line = await lineOf(rotation).catch(() => 'Temporal does not answer');
-    if (line !== said && !isOver()) tell(`  ${line}`);
-    said = line;
-    await pause(lookEvery, undefined, { signal }).catch(() => undefined);
-  }
 }
 
 async function lineOf(rotation: RotationHandle): Promise<string> {

@@ -51,7 +51,6 @@ export { readSealed, type SealedRecord } from './read-sealed';
 export { accountIdPattern, isDeeperThan, maxDepth, splitItems, UnreadableBodyError } from './litellm';
 export { withoutForeign } from './foreign';
 export { ingest } from './ingest';
-export { auditOnce } from './audit-once';
 export { emptyTally, joinTallies, reencrypt, type ReencryptTally } from './reencrypt';
 export type { WalkPosition } from './reencrypt-walk';
 export { openContentBytes, protectContent, userIndexOf } from './record-content';

@@ -22,7 +22,7 @@ export interface KeyPlace {
  * What goes by itself within a week or so, and is left as it is: it stays readable, since a key's older versions stay. An
  * archive that a hold keeps may stay longer.
  */
-export const shortLived: readonly string[] = ['idempotencyKeys', 'accountDrafts', 'archives.chunks'];
+const shortLived: readonly string[] = ['idempotencyKeys', 'accountDrafts', 'archives.chunks'];
 
 const withOtherKeys: Readonly<Record<string, Pick<KeyPlace, 'keys' | 'keyOf'>>> = {
   sealedRecords: { keys: ['retained'], keyOf: () => 'retained' },

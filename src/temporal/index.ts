@@ -1,4 +1,5 @@
 /** Talking to Temporal: the client's side of accounts' workflows. */
+export { startDataRotation, type DataRotationHandle } from './data-rotations';
 export { createPayloadCodec, dataConverterOf, isEncoded, UnreadablePayloadError } from './codec';
 export { connectLazily, openCourses, workflowIdOf, type Courses } from './courses';
 export { CourseMissingError, OutcomeUnknownError, RefusedError, TemporalUnavailableError } from './errors';
