@@ -12,7 +12,7 @@ import {
   type Vault,
 } from './vault';
 
-/** The master keys a process was given. @throws {MasterKeyError | MasterKeyAwayError} one of them cannot be used */
+/** The master keys a process was given. @throws {MasterKeyError | MasterKeyRefusedError | MasterKeyAwayError} one of them cannot be used */
 export async function configuredMasterKeys({ region, vault }: Config): Promise<MasterKeys> {
   const held = (key: string) => openKmsKeyProvider({ key, region, plain: vault.kms.plain });
   const text = (key: string) => localKeyProvider(key, region);

@@ -5,7 +5,7 @@ import { UnreadableBodyError, WrongRegionError } from '../data';
 import type { Refusal } from '../lifecycle';
 import { flawsOf } from '../lifecycle/schemas';
 import { OutcomeUnknownError, RefusedError, TemporalUnavailableError } from '../temporal';
-import { KeyDestroyedError, MasterKeyAwayError } from '../vault';
+import { KeyDestroyedError, MasterKeyAwayError, MasterKeyRefusedError } from '../vault';
 import { invalid, Problem, type ProblemCode } from './problems';
 
 /** How far a request came before something went wrong. */
@@ -28,7 +28,8 @@ export function problemOf(error: unknown, progress: Progress): Problem {
   if (error instanceof WrongRegionError) return wrongRegion();
   // Its key goes once its tombstone stands: whoever read it just before finds it gone now.
   if (error instanceof KeyDestroyedError) return erased();
-  if (error instanceof MasterKeyAwayError) return progress.sent ? outcomeUnknown() : unavailable();
+  if (error instanceof MasterKeyAwayError || error instanceof MasterKeyRefusedError)
+    return progress.sent ? outcomeUnknown() : unavailable();
   if (isDatabaseAway(error)) return progress.sent || isCommitUnknown(error) ? outcomeUnknown() : unavailable();
   return bodyProblem(error) ?? new Problem('internal');
 }

@@ -4,7 +4,7 @@
  */
 import type { KMSClient } from '@aws-sdk/client-kms';
 import { forbiddenHostOf } from '../transit';
-import { MasterKeyAwayError, MasterKeyError } from './errors';
+import { MasterKeyAwayError, MasterKeyRefusedError } from './errors';
 
 /** A key of AWS KMS, as far as it concerns us. */
 export interface KmsKey {
@@ -36,7 +36,7 @@ const mostAtOnce = 8;
 /**
  * Looks a key up.
  *
- * @throws {MasterKeyError} there is none, it is not usable, or not by us
+ * @throws {MasterKeyRefusedError} there is none, it is not usable, or not by us
  * @throws {MasterKeyAwayError} AWS KMS does not answer
  */
 export async function openKmsKey({ key, purpose: EncryptionContext, plain }: KmsKeyOptions): Promise<KmsKey> {
@@ -63,12 +63,12 @@ export async function openKmsKey({ key, purpose: EncryptionContext, plain }: Kms
     client.send(new sdk.DescribeKeyCommand({ KeyId: key }), options),
   );
   const arn = found?.Arn;
-  if (arn === undefined) throw new MasterKeyError(`AWS KMS does not say what the key ${key} is`);
+  if (arn === undefined) throw new MasterKeyRefusedError(`AWS KMS does not say what the key ${key} is`);
   if (found?.KeyState !== 'Enabled') {
-    throw new MasterKeyError(`the key ${key} cannot be used: AWS KMS calls it ${found?.KeyState ?? 'unknown'}`);
+    throw new MasterKeyRefusedError(`the key ${key} cannot be used: AWS KMS calls it ${found?.KeyState ?? 'unknown'}`);
   }
   if (found.KeySpec !== 'SYMMETRIC_DEFAULT' || found.KeyUsage !== 'ENCRYPT_DECRYPT') {
-    throw new MasterKeyError(
+    throw new MasterKeyRefusedError(
       `the key ${key} is for ${found.KeyUsage ?? 'nothing'} with ${found.KeySpec ?? 'nothing'}, not for symmetric encryption`,
     );
   }
@@ -98,8 +98,8 @@ export async function openKmsKey({ key, purpose: EncryptionContext, plain }: Kms
   };
 }
 
-/** What was encrypted under another key, for another purpose, or altered since. */
-const notOurs = new Set(['InvalidCiphertextException', 'IncorrectKeyException']);
+/** What was encrypted under another key, for another purpose, or altered since, even so that it is none. */
+const notOurs = new Set(['InvalidCiphertextException', 'IncorrectKeyException', 'ValidationException']);
 
 /** Refusals whose status is that of a bad request, and which pass. */
 const passing = new Set([
@@ -115,13 +115,13 @@ const passing = new Set([
 
 /** The same in words an operator can act on. Nothing of what was asked is in them. */
 function told(error: unknown, operation: string, key: string): Error {
-  if (error instanceof MasterKeyError) return error;
+  if (error instanceof MasterKeyRefusedError) return error;
   const { name, message } = error instanceof Error ? error : { name: 'unknown', message: '' };
   const what = `${operation} with the key ${key}`;
   const status = statusOf(error);
   const refused = status !== undefined && status >= 400 && status < 500 && status !== 429 && !passing.has(name);
   if (!refused) return new MasterKeyAwayError(`AWS KMS does not answer ${what}: ${name}: ${message}`, { cause: error });
-  return new MasterKeyError(`AWS KMS refuses ${what}: ${reasons[name] ?? message} (${name})`, { cause: error });
+  return new MasterKeyRefusedError(`AWS KMS refuses ${what}: ${reasons[name] ?? message} (${name})`, { cause: error });
 }
 
 const reasons: Readonly<Record<string, string>> = {
@@ -141,7 +141,7 @@ function refusePlainly(client: KMSClient, plain: readonly string[]): void {
     (next) => (args) => {
       const host = forbiddenHostOf(args.request as { readonly protocol: string; readonly hostname: string }, plain);
       if (host === undefined) return next(args);
-      throw new MasterKeyError(
+      throw new MasterKeyRefusedError(
         `AWS KMS: ${host} would be spoken to without TLS; give an endpoint that begins with https://`,
       );
     },

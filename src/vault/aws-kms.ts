@@ -10,7 +10,7 @@
  * 4. A KMS that is away is no refusal: for ten minutes what it said last stands.
  */
 import { openKmsKey, type KmsKey } from './aws-kms-calls';
-import { MasterKeyAwayError, MasterKeyError, VaultRegionError } from './errors';
+import { MasterKeyAwayError, MasterKeyError, MasterKeyRefusedError, VaultRegionError } from './errors';
 import type { KeyProvider } from './master-key';
 import { unwrapUnder, wrapUnder } from './wrapping';
 
@@ -44,7 +44,7 @@ const leastLength = headerLength + 12 + 16;
 /**
  * A master key held by AWS KMS. Credentials and, unless the key's name says it, the AWS region come from the SDK's own sources.
  *
- * @throws {MasterKeyError} there is no such key, it cannot be used, or not by us
+ * @throws {MasterKeyRefusedError} there is no such key, it cannot be used, or not by us
  * @throws {MasterKeyAwayError} AWS KMS does not answer
  * @throws {VaultRegionError} the key lies in another part of the world than the deployment (R25)
  */
@@ -66,7 +66,9 @@ export async function openKmsKeyProvider(options: KmsOptions): Promise<KeyProvid
       const front = Buffer.concat([header, encrypted]);
       // By asking for it as anybody will: nothing is wrapped under a key that does not open.
       const wrapping = await dataKeys.open(encrypted);
-      if (wrapping === undefined) throw new MasterKeyError(`AWS KMS does not open its own data key under ${kms.arn}`);
+      if (wrapping === undefined) {
+        throw new MasterKeyRefusedError(`AWS KMS does not open its own data key under ${kms.arn}`);
+      }
       return Buffer.concat([front, wrapUnder(wrapping, unwrapped, authenticated(front, context))]);
     },
     async unwrap(wrapped, context) {

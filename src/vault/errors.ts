@@ -6,6 +6,14 @@ export class MasterKeyError extends Error {
 }
 
 /**
+ * Whoever holds the master key does not let us use it: it is disabled, we have no permission, nobody knows us. Says nothing of any
+ * key; once it is mended everything opens as before.
+ */
+export class MasterKeyRefusedError extends Error {
+  override readonly name = 'MasterKeyRefusedError';
+}
+
+/**
  * Whoever holds the master key does not answer, or not now. Says nothing of any key: it may be asked again, and what is
  * encrypted stays as it is.
  */

@@ -13,6 +13,7 @@ export interface KeyProvider {
   wrap(key: Buffer, context: string): Promise<Buffer>;
   /**
    * @throws {MasterKeyError} it was not wrapped by this key, for this context
+   * @throws {MasterKeyRefusedError} whoever holds the master key does not let us use it
    * @throws {MasterKeyAwayError} whoever holds the master key does not answer: nothing is known, ask again
    */
   unwrap(wrapped: Buffer, context: string): Promise<Buffer>;
