@@ -9,6 +9,7 @@ import { resolveTimeSkippingServer, startTestServers } from '../src/embedded';
 import { bundleWorkflows } from '../src/temporal';
 import { searchAttributeTypes } from '../src/workflows';
 import { certifying } from './certificate';
+import { auditing } from './audit';
 import { command } from './command';
 import { erase } from './erase';
 import { exporting } from './export';
@@ -33,6 +34,7 @@ const benchmarks: readonly Benchmark[] = [
   exporting,
   certifying,
   vault,
+  auditing,
 ];
 
 async function main(options: readonly string[]): Promise<void> {

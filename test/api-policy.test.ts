@@ -241,17 +241,20 @@ describe('GET /v1/accounts/:id/timeline', () => {
     const id = await api.system.createAccount();
     const at = new Date();
     const { store } = api.system;
-    const entry = (entryId: string, seq?: number): NewAuditEntry => ({
-      id: entryId,
-      at,
-      actor: { type: 'system', id: 'test' },
-      action: 'test.entry',
-      account: id,
-      details: {},
-      ...(seq === undefined ? {} : { seq }),
-    });
-    const entries = [entry(`${id}-d`, 101), entry(`${id}-a`, 102), entry(`${id}-c`), entry(`${id}-b`)];
-    for (const one of entries) await store.transaction((session) => store.audit.append(session, one));
+    const add = async (seq?: number): Promise<string> => {
+      const entry: NewAuditEntry = {
+        at,
+        actor: { type: 'system', id: 'test' },
+        action: 'test.entry',
+        account: id,
+        details: {},
+        ...(seq === undefined ? {} : { seq }),
+      };
+      const { _id } = await store.transaction((session) => store.audit.append(session, entry));
+      return _id;
+    };
+    const steps = [await add(101), await add(102)];
+    const others = [await add(), await add()].sort();
     const seen: string[] = [];
     let cursor: string | null = '';
     while (cursor !== null) {
@@ -260,7 +263,7 @@ describe('GET /v1/accounts/:id/timeline', () => {
       seen.push(...(body['items'] as { id: string }[]).map((item) => item.id));
       cursor = body['nextCursor'] as string | null;
     }
-    expect(seen.slice(1)).toEqual([`${id}-b`, `${id}-c`, `${id}-d`, `${id}-a`]);
+    expect(seen.slice(1)).toEqual([...others, ...steps]);
   });
 });
 

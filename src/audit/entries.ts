@@ -9,6 +9,7 @@ import { leafHash } from './merkle';
 
 /** An entry as it is stored. It never holds customer content. */
 export interface AuditEntryDocument {
+  /** Of an account's step a keyed hash of the account and the number, of any other entry random. */
   readonly _id: string;
   readonly region: string;
   readonly at: Date;
@@ -66,9 +67,8 @@ const entrySchema = new Schema<AuditEntryDocument>(
   },
   { collection: 'auditEntries', versionKey: false, minimize: false, strict: 'throw' },
 );
-// An account's timeline, oldest first, and the guard that no two steps share a number.
+// An account's timeline, oldest first. No two of its steps share a number because they would share an id.
 entrySchema.index({ subject: 1, at: 1, seq: 1, _id: 1 });
-entrySchema.index({ subject: 1, seq: 1 }, { unique: true, partialFilterExpression: { seq: { $exists: true } } });
 entrySchema.index({ at: 1, _id: 1 });
 entrySchema.index({ actorIndex: 1, at: 1 }, { sparse: true });
 // One index finds what waits for a position, and what a tile holds.

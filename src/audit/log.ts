@@ -10,7 +10,6 @@ import { joinDetails, openPart, partDetails, sealPart, type PartName, type Perso
 
 /** What the caller of {@link AuditLog.append} says; the rest is filled in. */
 export interface NewAuditEntry {
-  readonly id?: string;
   readonly at: Date;
   readonly actor: Actor;
   /** A dotted verb, such as `account.suspended`. */
@@ -24,7 +23,7 @@ export interface NewAuditEntry {
 }
 
 /** An entry as whoever may read it is shown it. */
-export interface AuditEntry extends Omit<NewAuditEntry, 'id' | 'actor'> {
+export interface AuditEntry extends Omit<NewAuditEntry, 'actor'> {
   readonly id: string;
   /** Where the key to its id is gone, `~` and its blind index. */
   readonly actor: Actor;
@@ -58,8 +57,9 @@ export function openAuditLog(connection: Connection, region: string, vault: Vaul
       await native(entries).insertOne(document, { session });
       return document;
     },
-    findStep(session, account, seq) {
-      return native(entries).findOne<AuditEntryDocument>({ subject: vault.pseudonymOf(account), seq }, { session });
+    async findStep(session, account, seq) {
+      const _id = stepId(await vault.systemCipher('lookups'), vault.pseudonymOf(account), seq);
+      return native(entries).findOne<AuditEntryDocument>({ _id }, { session });
     },
     async reveal(documents) {
       const ciphers = await ciphersFor(vault, documents);
@@ -75,7 +75,10 @@ export function openAuditLog(connection: Connection, region: string, vault: Vaul
 }
 
 async function compose(vault: Vault, region: string, entry: NewAuditEntry): Promise<AuditEntryDocument> {
-  const { id = randomUUID(), at, actor, action, account, requestId, seq, transitionId } = entry;
+  const { at, actor, action, account, requestId, seq, transitionId } = entry;
+  const lookups = await vault.systemCipher('lookups');
+  const subject = account === undefined ? undefined : vault.pseudonymOf(account);
+  const id = subject === undefined || seq === undefined ? randomUUID() : stepId(lookups, subject, seq);
   const own = account === undefined ? undefined : await customerCipher(vault, account);
   const { facts, personal } = partDetails(plain(entry.details));
   const isCustomers = actor.role === 'customer';
@@ -91,7 +94,7 @@ async function compose(vault: Vault, region: string, entry: NewAuditEntry): Prom
       ? { staff: sealPart(await vault.systemCipher('staff'), id, 'staff', { actor: actor.id }) }
       : {}),
   };
-  const index = isPerson && isCustomers ? own : await vault.systemCipher('lookups');
+  const index = isPerson && isCustomers ? own : lookups;
   return {
     _id: id,
     region,
@@ -102,7 +105,7 @@ async function compose(vault: Vault, region: string, entry: NewAuditEntry): Prom
       ...(isPerson ? {} : { id: actor.id }),
     },
     action,
-    ...(account === undefined ? {} : { subject: vault.pseudonymOf(account) }),
+    ...(subject === undefined ? {} : { subject }),
     details: facts as Readonly<Record<string, unknown>>,
     ...(requestId === undefined ? {} : { requestId }),
     ...(seq === undefined ? {} : { seq }),
@@ -116,6 +119,14 @@ async function compose(vault: Vault, region: string, entry: NewAuditEntry): Prom
     ...(parts.staff === undefined ? {} : { staff: parts.staff.sealed }),
     tile: staged,
   };
+}
+
+/**
+ * The id of an account's step. One id for one number is what keeps two steps from sharing it, and finds a step by the one index
+ * every database has. Nobody without the key can make it: whoever has an entry's id may ask for its proof.
+ */
+function stepId(lookups: Cipher, subject: string, seq: number): string {
+  return lookups.index('audit.step', `${subject}/${seq}`);
 }
 
 function indexIn(cipher: Cipher, actor: string): string {

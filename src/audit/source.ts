@@ -23,8 +23,12 @@ export interface LogSource {
   entry(id: string): Promise<AuditEntryDocument | null>;
   /** The checkpoints that were kept, the smallest tree first. */
   checkpoints(): AsyncIterable<CheckpointDocument>;
-  /** An entry that is neither in a tile of the log nor waiting for its place. */
-  stray(): Promise<AuditEntryDocument | undefined>;
+  /**
+   * An entry that is neither in a tile of the log nor waiting for its place.
+   *
+   * @param verified how many entries were found in their places: where there are no others, none need be looked at again
+   */
+  stray(verified: number): Promise<AuditEntryDocument | undefined>;
 }
 
 /** The log in a region's database. Reads, and never writes. */
@@ -38,7 +42,9 @@ export function sourceIn(connection: Connection, region: string): LogSource {
     origin: originOf(region),
     head,
     tiles: (ids) => tiles.find<TileDocument>({ _id: { $in: [...ids] } }).toArray(),
-    entriesIn: (wanted) => entries.find<AuditEntryDocument>({ tile: { $in: [...wanted] } }).toArray(),
+    entriesIn: (wanted) =>
+      // All of them in one answer.
+      entries.find<AuditEntryDocument>({ tile: { $in: [...wanted] } }, { batchSize: mostEntries }).toArray(),
     entry: (id) => entries.findOne<AuditEntryDocument>({ _id: id }),
     async *checkpoints() {
       // The hours sort as the sizes do.
@@ -46,11 +52,16 @@ export function sourceIn(connection: Connection, region: string): LogSource {
         if (found._id !== newest) yield found;
       }
     },
-    async stray() {
+    async stray(verified) {
+      const projection = { tile: 1, position: 1 };
+      const waiting = await entries.find<AuditEntryDocument>({ tile: staged }, { projection }).toArray();
+      const placed = waiting.find(({ position }) => position !== undefined);
+      if (placed !== undefined) return placed;
+      // In this order: what comes in between can make it look like more, and never like less.
+      if ((await entries.countDocuments({})) === verified + waiting.length) return undefined;
       const size = (await head())?.size ?? 0;
       // Those that got their places after that are looked for in vain, and found to be in order.
       const last = Math.floor(size / tileWidth) + tilesAhead;
-      const projection = { tile: 1, position: 1 };
       for await (const found of entries.find<AuditEntryDocument>({}, { projection })) {
         const { tile, position } = found;
         if (tile === staged && position === undefined) continue;
@@ -62,6 +73,9 @@ export function sourceIn(connection: Connection, region: string): LogSource {
     },
   };
 }
+
+/** Entries in one answer, where there are no more bytes than one may have. */
+const mostEntries = 100_000;
 
 /** How far the log may have grown while it is looked through: a million entries. */
 const tilesAhead = 4096;

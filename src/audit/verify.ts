@@ -107,8 +107,17 @@ function fail(seq: number, fault: FaultKind, detail: string): never {
   throw new FaultFound({ seq, fault, detail });
 }
 
-/** Tiles read at once. */
-const stride = 8;
+/** Tiles read at once: some four thousand entries. */
+const stride = 16;
+/** So many times that are being read while one is looked at. */
+const ahead = 2;
+
+/** Some tiles, and those above them, with every entry that says it is in one of them. */
+interface Page {
+  readonly indexes: readonly number[];
+  readonly tiles: readonly TileDocument[];
+  readonly entries: readonly AuditEntryDocument[];
+}
 
 /** Checkpoints of one holder, the next one looked at beforehand. */
 interface Held {
@@ -154,10 +163,7 @@ class Walk {
     for (const witness of witnesses) await this.#hold(witness.name, 'witness', witness.notes());
     await this.#begin(head?.start ?? 0, size);
     await this.#meet(this.#frontier.size);
-    for (let tile = this.#start / tileWidth; tile * tileWidth < size; tile += stride) {
-      const tiles = Array.from({ length: stride }, (_, at) => tile + at).filter((at) => at * tileWidth < size);
-      await this.#readTiles(tiles, size);
-    }
+    for await (const page of this.#pages(size)) await this.#readPage(page, size);
     if (signed !== undefined && !this.#frontier.root.equals(signed.root)) {
       fail(size, 'head', 'the tree is not the one the newest checkpoint was signed for');
     }
@@ -171,7 +177,7 @@ class Walk {
       fail(this.#dropped, 'missing', `entries up to ${this.#start} are gone, and no entry says that they were let go`);
     }
     await this.#assertNotCutOff(size);
-    const stray = await this.#source.stray();
+    const stray = await this.#source.stray(this.#entries);
     if (stray !== undefined) {
       fail(stray.position ?? size, 'inserted', `the entry ${stray._id} is in no tile of the log`);
     }
@@ -233,28 +239,60 @@ class Walk {
     }
   }
 
-  async #readTiles(indexes: readonly number[], size: number): Promise<void> {
+  /** The tiles with their entries, in order; the next ones are on their way while one is looked at. */
+  async *#pages(size: number): AsyncGenerator<Page> {
+    const coming: Promise<Page>[] = [];
+    let tile = this.#start / tileWidth;
+    for (;;) {
+      for (; coming.length <= ahead && tile * tileWidth < size; tile += stride) {
+        const first = tile;
+        const indexes = Array.from({ length: stride }, (_, at) => first + at).filter((at) => at * tileWidth < size);
+        const page = this.#fetch(indexes);
+        // Where one before it ends the verification, nobody asks any more how this one ended.
+        page.catch(() => undefined);
+        coming.push(page);
+      }
+      const next = coming.shift();
+      if (next === undefined) return;
+      yield await next;
+    }
+  }
+
+  async #fetch(indexes: readonly number[]): Promise<Page> {
     const ids = indexes.map((index) => tileId({ level: 0, index }));
     const above = [...new Set(indexes.map((index) => Math.floor(index / tileWidth)))];
     const [tiles, entries] = await Promise.all([
       this.#source.tiles([...ids, ...above.map((index) => tileId({ level: 1, index }))]),
       this.#source.entriesIn(indexes),
     ]);
+    return { indexes, tiles, entries };
+  }
+
+  async #readPage({ indexes, tiles, entries }: Page, size: number): Promise<void> {
     const ciphers = this.#options.vault === undefined ? undefined : await ciphersFor(this.#options.vault, entries);
     const byId = new Map(tiles.map((tile): [string, TileDocument] => [tile._id, tile]));
     const byTile = new Map<number, AuditEntryDocument[]>();
-    for (const entry of entries) byTile.set(entry.tile, [...(byTile.get(entry.tile) ?? []), entry]);
+    for (const entry of entries) {
+      const known = byTile.get(entry.tile);
+      if (known === undefined) byTile.set(entry.tile, [entry]);
+      else known.push(entry);
+    }
     for (const index of indexes) {
       const leaves = this.#leavesOf(index, size, byId);
       const found = this.#places(byTile.get(index) ?? [], index, leaves.length);
+      const ids = byId.get(tileId({ level: 0, index }))?.entries ?? [];
       for (const [at, leaf] of leaves.entries()) {
         const seq = index * tileWidth + at;
-        const id = byId.get(tileId({ level: 0, index }))?.entries?.[at];
-        const entry = await this.#entryAt(seq, id, found.get(seq) ?? [], leaf);
-        await this.#assertSame(entry, seq, leaf, size);
+        const here = found.get(seq) ?? [];
+        const [only] = here;
+        // As a rule it is the one, and nothing has to be waited for to say so.
+        const isPlain = here.length === 1 && only?._id === ids[at] && only !== undefined && isSequenced(only);
+        const entry = isPlain ? only : await this.#entryAt(seq, ids[at], here, leaf);
+        this.#assertInTime(entry, seq);
+        if (!leafOf(entry).equals(leaf)) await this.#failAltered(entry, seq, size);
         if (ciphers !== undefined) this.#assertCommitted(entry, seq, ciphers);
         this.#pass(entry, leaf);
-        await this.#meet(seq + 1);
+        if (this.#isHeld(seq + 1)) await this.#meet(seq + 1);
       }
     }
   }
@@ -283,7 +321,9 @@ class Walk {
       const { position = -1 } = entry;
       // Beyond the size this began with there may be new ones; one that says it is in another tile is looked for below.
       if (position < start || position >= start + width) continue;
-      places.set(position, [...(places.get(position) ?? []), entry]);
+      const known = places.get(position);
+      if (known === undefined) places.set(position, [entry]);
+      else known.push(entry);
     }
     return places;
   }
@@ -308,15 +348,16 @@ class Walk {
     return entry;
   }
 
-  async #assertSame(entry: SequencedEntry, seq: number, leaf: Buffer, size: number): Promise<void> {
-    const { _id, sequencedAt } = entry;
+  #assertInTime({ _id, sequencedAt }: SequencedEntry, seq: number): void {
     if (this.#last !== undefined && sequencedAt < this.#last) {
       fail(seq, 'back-dated', `the entry ${_id} says ${sequencedAt.toISOString()}, its predecessor came later`);
     }
     if (sequencedAt < this.#signedAt) {
       fail(seq, 'back-dated', `the entry ${_id} says it is older than the checkpoint before it`);
     }
-    if (leafOf(entry).equals(leaf)) return;
+  }
+
+  async #failAltered({ _id }: SequencedEntry, seq: number, size: number): Promise<never> {
     // Of the last tile, which no other vouches for, the newest checkpoint says whether it or the entry was altered.
     const head = await this.#source.head();
     const root = Buffer.from(head?.root.value() ?? '');
@@ -354,6 +395,11 @@ class Walk {
     this.#last = entry.sequencedAt;
     const { before } = entry.details;
     if (entry.action === prunedAction && typeof before === 'number') this.#dropped = Math.max(this.#dropped, before);
+  }
+
+  /** Whether there are checkpoints of a size, or of smaller ones that were passed by. */
+  #isHeld(size: number): boolean {
+    return this.#held.some(({ next }) => next !== undefined && next.size <= size);
   }
 
   /** Holds the tree as it is at a size against the checkpoints of that size. */
