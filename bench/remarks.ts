@@ -17,7 +17,7 @@ A comparison is judged by its median. What must never be broken, marked *always*
 | \`command\` | suspending and reinstating 60 accounts through the API: the rate with eight at once, the delay one at a time | the same updates to the same workflows by Temporal's client alone |
 | \`life\` | events in the history of an account with records that is created, suspended, closed by its deadline and erased by the next, on the server that skips time; and what 46 days add to an account that sleeps | |
 | \`sleeping\` | resident memory of a worker process in which 1,000 accounts have gone to sleep, after collecting garbage | the same process when it was 100 |
-| \`audit\` | \`recordStep\` by 16 at once, each account's steps one after another, with the entry; then \`verifyLog\` over 200,000 entries with a customer's and a staff part each, by the public key alone and with the keys to both | the same steps, their entries thrown away; for the verification nothing |
+| \`audit\` | \`recordStep\` by 16 at once, each account's steps one after another, with the entry; then \`verifyLog\` over 100,000 entries with a customer's and a staff part each, by the public key alone and with the keys to both | the same steps, their entries thrown away; for the verification nothing |
 | \`vault\` | \`Cipher.seal\` and \`Cipher.open\` on a text of 600 bytes under an account's key, bound to its place | \`node:crypto\` alone: AES-256-GCM with as much authenticated data, a random nonce, one buffer to store; then \`jose\`'s \`CompactEncrypt\`, \`dir\` and \`A256GCM\`, a hundred at once |
 
 \`npm run bench -- NAME…\` runs some of them. On a machine that does other work as well the medians mostly hold; minima,

@@ -7,4 +7,4 @@ export { newestCheckpoint, newestState, sequenceBatch, type LogStore } from './s
 export { startSequencer } from './sequencer';
 export { sourceIn } from './source';
 export { tileWidth } from './tiles';
-export { verifyLog, type Verification, type WitnessRecord } from './verify';
+export { verifyLog, type Verification, type VerifyOptions, type WitnessRecord } from './verify';

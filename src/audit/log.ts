@@ -10,6 +10,8 @@ import { joinDetails, openPart, partDetails, sealPart, type PartName, type Perso
 
 /** What the caller of {@link AuditLog.append} says; the rest is filled in. */
 export interface NewAuditEntry {
+  /** Of an entry that is no account's step, where the same id is to be the same act. @default a random one */
+  readonly id?: string;
   readonly at: Date;
   readonly actor: Actor;
   /** A dotted verb, such as `account.suspended`. */
@@ -23,7 +25,7 @@ export interface NewAuditEntry {
 }
 
 /** An entry as whoever may read it is shown it. */
-export interface AuditEntry extends Omit<NewAuditEntry, 'actor'> {
+export interface AuditEntry extends Omit<NewAuditEntry, 'id' | 'actor'> {
   readonly id: string;
   /** Where the key to its id is gone, `~` and its blind index. */
   readonly actor: Actor;
@@ -78,7 +80,8 @@ async function compose(vault: Vault, region: string, entry: NewAuditEntry): Prom
   const { at, actor, action, account, requestId, seq, transitionId } = entry;
   const lookups = await vault.systemCipher('lookups');
   const subject = account === undefined ? undefined : vault.pseudonymOf(account);
-  const id = subject === undefined || seq === undefined ? randomUUID() : stepId(lookups, subject, seq);
+  const isStep = subject !== undefined && seq !== undefined;
+  const id = isStep ? stepId(lookups, subject, seq) : (entry.id ?? randomUUID());
   const own = account === undefined ? undefined : await customerCipher(vault, account);
   const { facts, personal } = partDetails(plain(entry.details));
   const isCustomers = actor.role === 'customer';

@@ -83,6 +83,8 @@ export interface VerifyOptions {
   /** Opens what is personal, as far as there are keys; without it commitments are not checked. */
   readonly vault?: Vault;
   readonly witnesses?: readonly WitnessRecord[];
+  /** Is told every so often how far it is: entries verified, and how many there are. */
+  readonly progress?: (entries: number, of: number) => void;
 }
 
 /** Verifies a log. Entries that came after it began are left to the next time. */
@@ -163,7 +165,10 @@ class Walk {
     for (const witness of witnesses) await this.#hold(witness.name, 'witness', witness.notes());
     await this.#begin(head?.start ?? 0, size);
     await this.#meet(this.#frontier.size);
-    for await (const page of this.#pages(size)) await this.#readPage(page, size);
+    for await (const page of this.#pages(size)) {
+      await this.#readPage(page, size);
+      this.#options.progress?.(this.#entries, size - this.#start);
+    }
     if (signed !== undefined && !this.#frontier.root.equals(signed.root)) {
       fail(size, 'head', 'the tree is not the one the newest checkpoint was signed for');
     }

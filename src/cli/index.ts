@@ -1,9 +1,10 @@
 /** The commands of `ablauf`, one file each. */
 import type { Command } from 'commander';
+import { auditCommand } from './audit';
 import { keysCommand } from './keys';
 import { verifyCommand } from './verify';
 
 /** Makes every command, in the order in which they are shown. */
 export function allCommands(): Command[] {
-  return [verifyCommand(), keysCommand()];
+  return [verifyCommand(), auditCommand(), keysCommand()];
 }
