@@ -19,6 +19,7 @@ import { ingesting } from './ingest';
 import { life } from './life';
 import { reads } from './reads';
 import { writeReport } from './report';
+import { rotation } from './rotation';
 import { sleeping } from './sleeping';
 import { sweeping } from './sweep';
 import { vault } from './vault';
@@ -35,6 +36,7 @@ const benchmarks: readonly Benchmark[] = [
   certifying,
   vault,
   auditing,
+  rotation,
 ];
 
 async function main(options: readonly string[]): Promise<void> {

@@ -21,7 +21,7 @@ export interface LeftKey {
 
 /** What there was when a rotation began. */
 export interface BegunRotation {
-  /** The ids of the master keys that keys were wrapped under. */
+  /** The ids of the other master keys that keys were wrapped under. */
   readonly from: readonly string[];
   /** Keys to see to, destroyed ones included. */
   readonly keys: number;
@@ -85,7 +85,9 @@ export function rotationActivities({ store }: Pick<ActivityDependencies, 'store'
       return beating(async (tell) => {
         const target = targetCalled(to, masterKeys);
         const { keys, destroyed, masters } = await survey(new Set(masterKeys.accepted.keys()), tell);
-        const from = Object.keys(masters).sort();
+        const from = Object.keys(masters)
+          .filter((id) => id !== to)
+          .sort();
         const details = { to, from: from.map((id) => ({ master: id, keys: masters[id] })), keys, destroyed };
         await auditOnce(store, { id: entry, action: 'keys.rotation-started', details });
         const { rewrapped } = await rewrapSystemKeys(keyStore, region, masterKeys, target);

@@ -16,7 +16,7 @@ export interface RotationInput {
 /** How far a rotation is. */
 export interface RotationProgress {
   readonly to: string;
-  /** The ids of the master keys that keys were wrapped under when it began. */
+  /** The ids of the other master keys that keys were wrapped under when it began. */
   readonly from: readonly string[];
   readonly step: 'beginning' | 're-wrapping' | 'checking' | 'ended';
   /** How many keys there were when it began, destroyed ones included. */

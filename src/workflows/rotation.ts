@@ -107,10 +107,9 @@ function reasoned(left: readonly LeftKey[], failures: readonly LeftKey[]): LeftK
 }
 
 function details({ to, from, step, keys, seen, rewrapped, pass }: RotationProgress): string {
-  const others = from.filter((id) => id !== to);
   return [
     `**${step === 'ended' ? 'Ended' : step}** · ${seen} of ${keys} keys seen to · ${rewrapped} re-wrapped`,
-    `- to \`${to}\`${others.length === 0 ? '' : ` from ${others.map((id) => `\`${id}\``).join(', ')}`}`,
+    `- to \`${to}\`${from.length === 0 ? '' : ` from ${from.map((id) => `\`${id}\``).join(', ')}`}`,
     ...(pass > 1 ? [`- pass ${pass}: keys had come under another master key meanwhile, or could not be opened`] : []),
   ].join('\n');
 }

@@ -1,8 +1,8 @@
-/** The command line, as operators run it. */
+/** The command line, and other programs of ours, as operators run them. */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 
-/** What a command came to. */
+/** What a program came to. */
 export interface Said {
   readonly code: number | null;
   readonly out: string;
@@ -11,7 +11,13 @@ export interface Said {
 
 /** Runs `ablauf` in an environment, and waits for its end. */
 export function ablauf(environment: NodeJS.ProcessEnv, ...options: string[]): Promise<Said> {
-  const child = spawn(process.execPath, ['--import', 'tsx', join(__dirname, '..', '..', 'src', 'cli.ts'), ...options], {
+  return run(environment, 'cli.ts', ...options);
+}
+
+/** Runs a program of `src` in an environment, and waits for its end. */
+export function run(environment: NodeJS.ProcessEnv, entry: string, ...options: string[]): Promise<Said> {
+  const program = join(__dirname, '..', '..', 'src', entry);
+  const child = spawn(process.execPath, ['--import', 'tsx', program, ...options], {
     env: environment,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
