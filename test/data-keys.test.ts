@@ -13,6 +13,7 @@ import {
   localKeyProvider,
   openKeyStore,
   openVault,
+  rewrapKeys,
   useVersions,
   versionOf,
   type KeyDocument,
@@ -173,6 +174,32 @@ describe('R21: a new version of a data key', () => {
     expect(await addVersions(vault, randomUUID(), ids)).toEqual({ changed: 0, known: 0, passed: 60, waitFor: 0 });
     expect(await useVersions(vault, rotation, ids)).toMatchObject({ changed: 0, passed: 60 });
     expect(await addVersions(vault, rotation, ['account/nobody'])).toMatchObject({ changed: 0, passed: 1 });
+  });
+
+  test('R21: re-wrapping in the middle keeps a version what it is, and adding goes on with what is there then', async () => {
+    const vault = await process();
+    const id = randomAccountId();
+    const old = (await vault.makeKey(id)).seal('old', place);
+    const ids = [keysOf(vault, id).account];
+    const rotation = randomUUID();
+    await addVersions(vault, rotation, ids);
+    const next = localKeyProvider('sk-test-the-next-master-key-of-some-length', region);
+    const masters = {
+      ...vault.masterKeys,
+      accepted: new Map([...vault.masterKeys.accepted, [next.id, next] as const]),
+    };
+    await rewrapKeys(vault.keyStore, region, masters, next, { enough: () => false });
+    const [first] = ids;
+    expect((await documentOf(first ?? '')).versions?.map(({ master, rotation: of }) => [master, of])).toEqual([
+      [next.id, undefined],
+      [next.id, rotation],
+    ]);
+    expect(await addVersions(vault, rotation, ids)).toMatchObject({ changed: 0, known: 1 });
+    await useWhenDue(vault, rotation, ids);
+    // Back again, for the tests that follow.
+    await rewrapKeys(vault.keyStore, region, masters, vault.master, { enough: () => false });
+    const cipher = await (await process()).cipherOf(id);
+    expect([cipher.version, cipher.open(old, place)]).toEqual([2, 'old']);
   });
 
   test('R21: every data key is found page by page, and neither pseudonyms nor lookups nor what signs', async () => {
