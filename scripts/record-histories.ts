@@ -1,7 +1,7 @@
 /**
  * Records the histories that `test/replay.test.ts` replays, anew:
- * `npx tsx scripts/record-histories.ts && npx prettier --write test/histories`.
- * To be run when a course is added, never to make a failing replay pass: accounts that live by the older code have such
+ * `npx tsx scripts/record-histories.ts [NAME…] && npx prettier --write test/histories`.
+ * To be run when a course is added, naming it, never to make a failing replay pass: accounts that live by the older code have such
  * histories too.
  *
  * Histories are kept opened, so that anybody can read what is replayed; one is kept besides as it was stored, with the wrapped
@@ -77,7 +77,9 @@ async function main(): Promise<void> {
     try {
       const codec = createPayloadCodec(system.store.vault);
       const decode = async (payload: Payload) => (await codec.decode([payload]))[0] ?? payload;
-      for (const course of recordedCourses) {
+      const named = process.argv.slice(2);
+      const courses = recordedCourses.filter(({ name }) => named.length === 0 || named.includes(name));
+      for (const course of courses) {
         const workflowId = await course.run(system);
         const history = await system.client.workflow.getHandle(workflowId).fetchHistory();
         const stored = anonymous(plainOf(history), system.taskQueue);
@@ -85,7 +87,7 @@ async function main(): Promise<void> {
         if (course.name === keptEncrypted) await write(join('encrypted', `${course.name}.json`), stored);
         console.log(`${course.name}: ${history.events?.length ?? 0} events`);
       }
-      await writeKey(system);
+      if (courses.some(({ name }) => name === keptEncrypted)) await writeKey(system);
     } finally {
       await system.stop();
     }

@@ -25,6 +25,25 @@ describe('the master key', () => {
     });
   });
 
+  test('R21: the next one is a text or a key of AWS KMS, whichever is in use, and not both', () => {
+    const next = 'sk-the-next-master-key-of-some-length';
+    expect(readConfig({ ...complete, LITELLM_MASTER_KEY_NEXT: next }).vault).toMatchObject({
+      next,
+      kms: { next: undefined },
+    });
+    expect(readConfig({ ...complete, ABLAUF_KMS_KEY_NEXT: arn }).vault).toMatchObject({ kms: { next: arn } });
+    expect(readConfig({ ...without, ABLAUF_KMS_KEY: arn, LITELLM_MASTER_KEY_NEXT: next }).vault).toMatchObject({
+      next,
+    });
+    expect(refusalOf({ ...complete, LITELLM_MASTER_KEY_NEXT: next, ABLAUF_KMS_KEY_NEXT: arn })).toContain(
+      'LITELLM_MASTER_KEY_NEXT: is given, and so is ABLAUF_KMS_KEY_NEXT',
+    );
+    expect(refusalOf({ ...complete, LITELLM_MASTER_KEY_NEXT: 'short' })).toContain(
+      'LITELLM_MASTER_KEY_NEXT: must have at least 20 characters',
+    );
+    expect(refusalOf({ ...complete, ABLAUF_KMS_KEY_NEXT: 'short' })).toContain('ABLAUF_KMS_KEY_NEXT: must be the ARN');
+  });
+
   test('R21: missing altogether is told, also where only an earlier one is given', () => {
     const missing = 'LITELLM_MASTER_KEY: is missing, and so is ABLAUF_KMS_KEY';
     expect(refusalOf(without)).toContain(missing);

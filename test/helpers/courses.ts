@@ -3,7 +3,18 @@ import { randomUUID } from 'node:crypto';
 import { liteLlmCall } from '../../scripts/support/traffic';
 import { ingest, type AccountDocument } from '../../src/data';
 import { openGridFsArchives, requestExport } from '../../src/exports';
-import { exportWorkflowId, exportWorkflowType, sweepWorkflowType, type SweepInput } from '../../src/workflows';
+import {
+  exportWorkflowId,
+  exportWorkflowType,
+  rotationWorkflowId,
+  rotationWorkflowType,
+  signingRotationWorkflowId,
+  signingRotationWorkflowType,
+  sweepWorkflowType,
+  type RotationInput,
+  type SigningRotationInput,
+  type SweepInput,
+} from '../../src/workflows';
 import { storeInvoices } from './invoices';
 import { workflowIdOf, type System } from './system';
 
@@ -168,6 +179,34 @@ export const recordedCourses: readonly RecordedCourse[] = [
       const workflowId = `sweep/${system.store.region}/recorded`;
       const input: SweepInput = { region: system.store.region };
       await system.client.workflow.execute(sweepWorkflowType, {
+        workflowId,
+        taskQueue: system.taskQueue,
+        args: [input],
+      });
+      return workflowId;
+    },
+  },
+  {
+    name: 'keys-rotated',
+    async run(system) {
+      const { region, vault } = system.store;
+      const workflowId = `${rotationWorkflowId(region)}/recorded`;
+      const input: RotationInput = { region, to: vault.master.id };
+      await system.client.workflow.execute(rotationWorkflowType, {
+        workflowId,
+        taskQueue: system.taskQueue,
+        args: [input],
+      });
+      return workflowId;
+    },
+  },
+  {
+    name: 'signing-key-replaced',
+    async run(system) {
+      const { region } = system.store;
+      const workflowId = `${signingRotationWorkflowId(region)}/recorded`;
+      const input: SigningRotationInput = { region };
+      await system.client.workflow.execute(signingRotationWorkflowType, {
         workflowId,
         taskQueue: system.taskQueue,
         args: [input],
