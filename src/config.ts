@@ -109,7 +109,7 @@ const schema = z.object({
   ABLAUF_MIN_PERIOD: duration
     .default('PT1M')
     .describe('Shortest period anybody may set; shorter than PT1M for demos only'),
-  ABLAUF_AUDIT_RETENTION: duration.default('P1095D').describe('How long audit entries are kept (R20)'),
+  ABLAUF_AUDIT_RETENTION: duration.default('P1095D').describe('How long audit entries are kept, at least P30D (R20)'),
   ABLAUF_WITNESSES: z
     .string()
     .default('')
@@ -268,7 +268,8 @@ export interface Config {
   };
   readonly settings: Settings;
   readonly guard: { readonly clockTolerance: number; readonly share: number; readonly minimum: number };
-  readonly auditRetention: string;
+  /** How long audit entries are kept, in milliseconds. */
+  readonly auditRetention: number;
   readonly witnesses: readonly WitnessPlace[];
   readonly witnessSecret?: string;
   readonly accountPaths: readonly (readonly string[])[];
@@ -286,6 +287,9 @@ export class ConfigError extends Error {
     super(`the configuration is not complete:\n${flaws.map((flaw) => `  ${flaw}`).join('\n')}`);
   }
 }
+
+/** Thirty days, in milliseconds. */
+const leastAuditRetention = 30 * 24 * 60 * 60 * 1000;
 
 /** Reads and checks the environment. @throws {ConfigError} naming every wrong or missing variable */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
@@ -305,6 +309,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     flaws.push(...periodFlaws(name, values[name], values.ABLAUF_MIN_PERIOD).map(({ detail }) => `${name}: ${detail}`));
   }
   if (parseDuration(values.ABLAUF_MIN_PERIOD) < 1000) flaws.push('ABLAUF_MIN_PERIOD: must be at least PT1S');
+  if (parseDuration(values.ABLAUF_AUDIT_RETENTION) < leastAuditRetention) {
+    flaws.push('ABLAUF_AUDIT_RETENTION: must be at least P30D: certificates take their proofs from the log');
+  }
   const exports = exportConfig(values, flaws);
   const ledger = ledgerConfig(values, values.ABLAUF_ALLOW_PLAIN, flaws);
   const previous = previousKeys(values.LITELLM_MASTER_KEY_PREVIOUS, flaws);
@@ -354,7 +361,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       share: values.ABLAUF_ERASURE_GUARD_SHARE,
       minimum: values.ABLAUF_ERASURE_GUARD_MINIMUM,
     },
-    auditRetention: values.ABLAUF_AUDIT_RETENTION,
+    auditRetention: parseDuration(values.ABLAUF_AUDIT_RETENTION),
     witnesses,
     ...(values.ABLAUF_WITNESS_SECRET === undefined ? {} : { witnessSecret: values.ABLAUF_WITNESS_SECRET }),
     accountPaths: values.ABLAUF_ACCOUNT_FIELD,

@@ -2,8 +2,8 @@
 import { Client } from '@temporalio/client';
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import { createActivities } from './activities';
-import { startSequencer } from './audit';
-import { assertDeclared, prepareStore } from './data';
+import { startPruning, startSequencer } from './audit';
+import { assertDeclared, heldSubjects, prepareStore } from './data';
 import { readConfig } from './config';
 import { sayPlain } from './config-transit';
 import { openArchives, registerExports } from './exports';
@@ -86,6 +86,11 @@ runMain('worker', async () => {
     whenRestored = () => reject(new Error('the database was restored under this worker, which has to begin anew'));
   });
   const sequencer = startSequencer(store, { log });
+  const pruning = startPruning(store, {
+    retention: config.auditRetention,
+    kept: (session) => heldSubjects(store, session),
+    log,
+  });
   const { witnesses: places, witnessSecret: secret, processors: rules } = config;
   const witnesses = openWitnesses(places, { rules, ...(secret === undefined ? {} : { secret }) });
   const publishing = startPublishing(store, { witnesses, log });
@@ -106,6 +111,7 @@ runMain('worker', async () => {
       await running;
       await ours.catch(() => undefined);
       await publishing.stop();
+      await pruning.stop();
       await sequencer.stop();
       await watch.stop();
       await connection.close();

@@ -42,6 +42,9 @@ export interface AuditEntryDocument {
 /** An entry that has its place in the log. */
 export type SequencedEntry = AuditEntryDocument & Required<Pick<AuditEntryDocument, 'position' | 'sequencedAt'>>;
 
+/** The entry that says that others have passed the log's retention; its details say before which position. */
+export const prunedAction = 'audit.pruned';
+
 /** The tile of an entry that waits for its position. */
 export const staged = -1;
 
@@ -105,6 +108,8 @@ export interface CheckpointDocument {
   readonly note: string;
   /** Entries before this position have passed the log's retention; of the newest alone. */
   readonly start?: number;
+  /** Entries before this position are deleted; of the newest alone. */
+  readonly pruned?: number;
 }
 
 /** The id of the log's newest state. */
@@ -118,6 +123,7 @@ const checkpointSchema = new Schema<CheckpointDocument>(
     at: { type: Date, required: true },
     note: { type: String, required: true },
     start: Number,
+    pruned: Number,
   },
   { collection: 'auditCheckpoints', versionKey: false, strict: 'throw' },
 );

@@ -2,6 +2,7 @@
 export { staged, type AuditEntryDocument } from './entries';
 export { openAuditLog, type AuditEntry, type AuditLog, type NewAuditEntry } from './log';
 export { noteKeyOf, originOf } from './note';
+export { startPruning } from './prune';
 export { proofOf, type InclusionProof } from './proof';
 export { newestCheckpoint, newestState, sequenceBatch, type LogStore } from './sequence';
 export { startSequencer } from './sequencer';

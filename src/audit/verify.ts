@@ -10,6 +10,7 @@ import { UnreadableValueError, type Vault } from '../vault';
 import {
   isSequenced,
   leafOf,
+  prunedAction,
   type AuditEntryDocument,
   type CheckpointDocument,
   type SequencedEntry,
@@ -67,7 +68,19 @@ export interface Verification {
   /** When the first and the last of them got their places. */
   readonly from: string | null;
   readonly to: string | null;
+  /** What the log let go because it had passed its retention, where it did. */
+  readonly pruned?: PrunedRange;
   readonly firstFault?: Fault;
+}
+
+/** Entries that are gone, as the log itself says. */
+export interface PrunedRange {
+  /** Those before this position. */
+  readonly before: number;
+  /** When that was said. */
+  readonly at: string;
+  /** The retention that was said to be in force, in milliseconds. */
+  readonly retention: number;
 }
 
 /** Somebody outside who holds checkpoints. */
@@ -95,6 +108,8 @@ export async function verifyLog(source: LogSource, options: VerifyOptions): Prom
     return { ok: true, ...walk.extent };
   } catch (error) {
     if (!(error instanceof FaultFound)) throw error;
+    // What was let go meanwhile is missed by whoever began before.
+    if (((await source.head())?.start ?? 0) > walk.claimed) return verifyLog(source, options);
     return { ok: false, ...walk.extent, firstFault: { stream: source.origin, ...error.fault } };
   }
 }
@@ -135,17 +150,25 @@ class Walk {
   readonly #held: Held[] = [];
   #frontier = new Frontier();
   #start = 0;
+  #claimed = 0;
   #first: Date | undefined;
   #last: Date | undefined;
   /** The time of the last checkpoint passed: what comes after it is not older. */
   #signedAt = new Date(-8.64e15);
   #entries = 0;
-  /** What the log has allowed to be dropped: entries before this position. */
-  #dropped = 0;
+  /** What the log has allowed to be dropped. */
+  #pruned: PrunedRange | undefined;
+  /** When the last entry that was dropped got its place, at the earliest: no checkpoint before says later. */
+  #droppedAt = new Date(-8.64e15);
 
   constructor(source: LogSource, options: VerifyOptions) {
     this.#source = source;
     this.#options = options;
+  }
+
+  /** Where the log said that it begins, when this began. */
+  get claimed(): number {
+    return this.#claimed;
   }
 
   get extent() {
@@ -153,12 +176,14 @@ class Walk {
       entries: this.#entries,
       from: this.#first?.toISOString() ?? null,
       to: this.#last?.toISOString() ?? null,
+      ...(this.#pruned === undefined || this.#start === 0 ? {} : { pruned: this.#pruned }),
     };
   }
 
   async run(): Promise<void> {
     const { witnesses = [] } = this.#options;
     const head = await this.#source.head();
+    this.#claimed = head?.start ?? 0;
     const signed = head === null ? undefined : this.#signedHead(head);
     const size = signed?.size ?? 0;
     await this.#hold('the log', 'checkpoint', notesOf(this.#source.checkpoints()));
@@ -178,13 +203,24 @@ class Walk {
     if (signed !== undefined && !(await this.#asTiles(size, () => rootAt(size, this.#hashes))).equals(signed.root)) {
       fail(size, 'tile', 'the higher tiles do not give the root that was signed');
     }
-    if (this.#start > this.#dropped) {
-      fail(this.#dropped, 'missing', `entries up to ${this.#start} are gone, and no entry says that they were let go`);
-    }
+    this.#assertLetGo();
     await this.#assertNotCutOff(size);
     const stray = await this.#source.stray(this.#entries);
     if (stray !== undefined) {
       fail(stray.position ?? size, 'inserted', `the entry ${stray._id} is in no tile of the log`);
+    }
+  }
+
+  /** What is gone from the beginning has to have been let go by an entry, and to have been as old as that says. */
+  #assertLetGo(): void {
+    if (this.#start === 0) return;
+    const { before = 0, at = '', retention = 0 } = this.#pruned ?? {};
+    if (this.#start > before) {
+      fail(before, 'missing', `entries up to ${this.#start} are gone, and no entry says that they were let go`);
+    }
+    if (this.#droppedAt.getTime() > Date.parse(at) - retention) {
+      const detail = `entries up to ${this.#start} were let go at ${at}, before they had passed the retention of ${retention} ms`;
+      fail(this.#start - 1, 'missing', detail);
     }
   }
 
@@ -227,7 +263,13 @@ class Walk {
     if (start === 0) return;
     const parts = perfectParts({ start: 0, end: start });
     this.#frontier = new Frontier(start, await this.#asTiles(start, () => rootsOf(parts, this.#hashes)));
-    for (const held of this.#held) while (held.next !== undefined && held.next.size < start) await this.#advance(held);
+    for (const held of this.#held) {
+      while (held.next !== undefined && held.next.size < start) {
+        // An entry that follows it came later.
+        if (held.next.at > this.#droppedAt) this.#droppedAt = held.next.at;
+        await this.#advance(held);
+      }
+    }
   }
 
   readonly #hashes: TileReader = async (ids) => {
@@ -398,8 +440,12 @@ class Walk {
     this.#entries += 1;
     this.#first ??= entry.sequencedAt;
     this.#last = entry.sequencedAt;
-    const { before } = entry.details;
-    if (entry.action === prunedAction && typeof before === 'number') this.#dropped = Math.max(this.#dropped, before);
+    const { before, retention } = entry.details;
+    if (entry.action !== prunedAction || typeof before !== 'number' || typeof retention !== 'number') return;
+    // The first that allows what is gone is the one that let it go.
+    if ((this.#pruned?.before ?? 0) < this.#start) {
+      this.#pruned = { before, at: entry.sequencedAt.toISOString(), retention };
+    }
   }
 
   /** Whether there are checkpoints of a size, or of smaller ones that were passed by. */
@@ -438,9 +484,6 @@ class Walk {
     }
   }
 }
-
-/** The entry that says that others have passed the log's retention; its details say before which position. */
-const prunedAction = 'audit.pruned';
 
 async function* notesOf(checkpoints: AsyncIterable<CheckpointDocument>): AsyncGenerator<string> {
   for await (const { note } of checkpoints) yield note;

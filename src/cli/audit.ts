@@ -155,6 +155,11 @@ function tell(found: Verification, { region, options: { vault, witnesses = [] } 
     print({ region, ...found, personalParts: vault !== undefined, witnesses: names });
   } else if (fault === undefined) {
     say(`The audit log of ${region} holds: ${found.entries} entries, from ${found.from ?? ''} to ${found.to ?? ''}.`);
+    if (found.pruned !== undefined) {
+      const { before, at, retention } = found.pruned;
+      const days = (retention / 86_400_000).toFixed(1);
+      say(`It begins at number ${before}: it let go of what came before at ${at}, after a retention of ${days} days.`);
+    }
     if (vault === undefined) say('Personal parts were not opened, for want of their keys.');
     if (names.length === 0) say('It was held against no witness: that it was not rewritten as a whole is not shown.');
     for (const name of names) say(`It is the one the witness ${name} saw.`);

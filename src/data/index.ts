@@ -29,6 +29,7 @@ export { findAccount, findAccountWith, openStore, prepareStore, type FindOptions
 export { nameIn, tombstoneId, tombstoneIdPattern } from './names';
 export { deleteIn, deleteThroughGate, type Deletion } from './gate';
 export { auditOnce } from './audit-once';
+export { heldSubjects } from './held-subjects';
 export { cutoffOf, shownFrom } from './age';
 export { purgeDue, type PurgeHooks, type PurgeStretch } from './purge';
 export { previewPurge, type PurgeShare } from './purge-preview';

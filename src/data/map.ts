@@ -449,7 +449,7 @@ export const dataSets: readonly DataSet[] = [
     },
     basis: interest,
     erasure: 'keep',
-    reason: 'names the account by a pseudonym once its key is destroyed, and lasts as long as the log (R20)',
+    reason: 'names the account by a pseudonym once its key is destroyed, and goes with the retention of the log (R20)',
   },
 ];
 
@@ -502,7 +502,7 @@ export const otherCollections: readonly OtherCollection[] = [
   {
     collection: 'auditCheckpoints',
     holds: "the audit log's signed states: the newest, and the last of each hour",
-    fields: { _id: 'id', size: 'fact', root: 'fact', at: 'fact', note: 'fact', start: 'fact' },
+    fields: { _id: 'id', size: 'fact', root: 'fact', at: 'fact', note: 'fact', start: 'fact', pruned: 'fact' },
   },
   {
     collection: 'ledgerPosition',
