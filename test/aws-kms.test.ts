@@ -25,9 +25,9 @@ import { ablauf } from './helpers/command';
 import { complete } from './helpers/configuration';
 import { startKeyManagement, type HeldKey, type KeyManagement } from './helpers/kms';
 import { eventually } from './helpers/eventually';
-import { addKeys, mastersOf } from './helpers/keys';
+import { addKeys, dropKeyStore, emptyKeyStore, mastersOf, newVaultUri } from './helpers/keys';
 import { startProcesses } from './helpers/processes';
-import { masterKey, required } from './helpers/system';
+import { masterKey } from './helpers/system';
 
 const region = 'eu-central-1';
 const text = localKeyProvider('sk-the-master-key-of-these-tests', region);
@@ -46,20 +46,13 @@ beforeEach(async () => {
   process.env = { ...own, ...kms.environment };
   kms.delay(0);
   key = kms.makeKey();
-  keyStore = await openKeyStore({ uri: vaultUri() });
+  keyStore = await emptyKeyStore();
   kms.calls.length = 0;
 });
 afterEach(async () => {
   process.env = { ...own };
-  await keyStore.connection.dropDatabase();
-  await keyStore.connection.close();
+  await dropKeyStore(keyStore);
 });
-
-function vaultUri(): string {
-  const uri = new URL(required('ABLAUF_TEST_MONGODB'));
-  uri.pathname = `/test_${randomBytes(6).toString('hex')}_vault`;
-  return uri.href;
-}
 
 /** A provider of a process of its own. */
 function provide(options: Partial<KmsOptions> = {}) {
@@ -374,7 +367,7 @@ describe('the SDK', () => {
     const run = async (environment: Record<string, string>) => {
       const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', '-e', program], {
         cwd: join(__dirname, '..'),
-        env: { ...process.env, ...complete, LITELLM_MASTER_KEY: '', ABLAUF_VAULT_URI: vaultUri(), ...environment },
+        env: { ...process.env, ...complete, LITELLM_MASTER_KEY: '', ABLAUF_VAULT_URI: newVaultUri(), ...environment },
       });
       return stdout.trim();
     };

@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import {
   localKeyProvider,
-  openKeyStore,
   openVault,
   rewrapKeys,
   rewrapSystemKeys,
@@ -14,8 +13,7 @@ import {
   type Vault,
   type VaultOptions,
 } from '../src/vault';
-import { addKeys, keyDocument, mastersOf } from './helpers/keys';
-import { required } from './helpers/system';
+import { addKeys, dropKeyStore, emptyKeyStore, keyDocument, mastersOf } from './helpers/keys';
 
 const region = 'eu-central-1';
 const [old, next, stranger] = ['old', 'next', 'strange'].map((name) =>
@@ -26,14 +24,9 @@ const place = { collection: 'accounts', field: 'profile.name', id: 'acme' };
 let keyStore: KeyStore;
 
 beforeEach(async () => {
-  const uri = new URL(required('ABLAUF_TEST_MONGODB'));
-  uri.pathname = `/test_${randomBytes(6).toString('hex')}_vault`;
-  keyStore = await openKeyStore({ uri: uri.href });
+  keyStore = await emptyKeyStore();
 });
-afterEach(async () => {
-  await keyStore.connection.dropDatabase();
-  await keyStore.connection.close();
-});
+afterEach(() => dropKeyStore(keyStore));
 
 /** A process of its own, as far as keys are concerned: what it remembers is its own. */
 function open(options: Partial<VaultOptions> = {}): Promise<Vault> {

@@ -5,7 +5,6 @@ import { createCipher, type Place } from '../src/vault/cipher';
 import {
   contextOf,
   localKeyProvider,
-  openKeyStore,
   openVault,
   UnreadableValueError,
   type KeyProvider,
@@ -13,7 +12,7 @@ import {
   type Vault,
   type VaultOptions,
 } from '../src/vault';
-import { required } from './helpers/system';
+import { dropKeyStore, emptyKeyStore } from './helpers/keys';
 
 const region = 'eu-central-1';
 const masterKey = 'sk-the-master-key-of-these-tests';
@@ -23,14 +22,9 @@ const place: Place = { collection: 'accounts', field: 'profile.name', id: 'acme'
 let keyStore: KeyStore;
 
 beforeEach(async () => {
-  const uri = new URL(required('ABLAUF_TEST_MONGODB'));
-  uri.pathname = `/test_${randomBytes(6).toString('hex')}_vault`;
-  keyStore = await openKeyStore({ uri: uri.href });
+  keyStore = await emptyKeyStore();
 });
-afterEach(async () => {
-  await keyStore.connection.dropDatabase();
-  await keyStore.connection.close();
-});
+afterEach(() => dropKeyStore(keyStore));
 
 /** A process of its own, as far as keys are concerned: what it remembers is its own. */
 function open(options: Partial<VaultOptions> = {}): Promise<Vault> {

@@ -11,6 +11,7 @@ import {
   type DataRotationOutcome,
   type DataRotationProgress,
 } from '../workflows';
+import { followed, patience, type Followed } from './following';
 
 export interface DataRotationsOptions {
   readonly client: Client;
@@ -18,21 +19,10 @@ export interface DataRotationsOptions {
 }
 
 /** A rotation of data keys under way. */
-export interface DataRotationHandle {
-  readonly workflowId: string;
+export interface DataRotationHandle extends Followed<DataRotationProgress, DataRotationOutcome> {
   /** It ran before it was asked for, perhaps with other options. */
   readonly joined: boolean;
-  /** How far it is; nothing while no worker answers. */
-  progress(): Promise<DataRotationProgress | undefined>;
-  /** The name of the failure its present step is repeated after, if there is one. */
-  trouble(): Promise<string | undefined>;
-  /** Waits for its end. */
-  outcome(): Promise<DataRotationOutcome>;
 }
-
-/** How long a call of Temporal may take, in milliseconds. */
-const patience = 10_000;
-const queryPatience = 3000;
 
 /**
  * Starts a rotation of data keys, or joins the one that runs for the same keys.
@@ -56,29 +46,13 @@ export async function startDataRotation(
         workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
       }),
     );
-    return followed(client, handle, false);
+    return joining(client, handle, false);
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    return followed(client, client.workflow.getHandle(workflowId), true);
+    return joining(client, client.workflow.getHandle(workflowId), true);
   }
 }
 
-function followed(client: Client, handle: WorkflowHandle, joined: boolean): DataRotationHandle {
-  return {
-    workflowId: handle.workflowId,
-    joined,
-    async progress() {
-      try {
-        return await client.withDeadline(Date.now() + queryPatience, () => handle.query(dataRotationProgressQuery));
-      } catch {
-        return undefined;
-      }
-    },
-    async trouble() {
-      const { raw } = await client.withDeadline(Date.now() + patience, () => handle.describe());
-      const [pending] = raw.pendingActivities ?? [];
-      return pending?.lastFailure?.applicationFailureInfo?.type ?? undefined;
-    },
-    outcome: async () => (await handle.result()) as DataRotationOutcome,
-  };
+function joining(client: Client, handle: WorkflowHandle, joined: boolean): DataRotationHandle {
+  return { ...followed(client, handle, dataRotationProgressQuery), joined };
 }

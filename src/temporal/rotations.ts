@@ -14,6 +14,7 @@ import {
   type SigningRotationInput,
   type SigningRotationOutcome,
 } from '../workflows';
+import { followed, patience, type Followed } from './following';
 
 export interface RotationsOptions {
   readonly client: Client;
@@ -22,15 +23,7 @@ export interface RotationsOptions {
 }
 
 /** A rotation under way. */
-export interface RotationHandle {
-  readonly workflowId: string;
-  /** How far it is; nothing while no worker answers. */
-  progress(): Promise<RotationProgress | undefined>;
-  /** The name of the failure its present step is repeated after, if there is one. */
-  trouble(): Promise<string | undefined>;
-  /** Waits for its end. */
-  outcome(): Promise<RotationOutcome>;
-}
+export type RotationHandle = Followed<RotationProgress, RotationOutcome>;
 
 /** The rotations of one region. */
 export interface Rotations {
@@ -42,16 +35,13 @@ export interface Rotations {
   replaceSigningKey(): Promise<SigningRotationOutcome>;
 }
 
-/** How long a call of Temporal may take, in milliseconds. */
-const patience = 10_000;
-const queryPatience = 3000;
-
 const policies = {
   workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
   workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
 } as const;
 
 export function openRotations({ client, region, taskQueue }: RotationsOptions): Rotations {
+  const followRotation = (handle: WorkflowHandle): RotationHandle => followed(client, handle, rotationProgressQuery);
   const soon = <T>(ask: () => Promise<T>) => client.withDeadline(Date.now() + patience, ask);
 
   return {
@@ -66,14 +56,14 @@ export function openRotations({ client, region, taskQueue }: RotationsOptions): 
           ...policies,
         }),
       );
-      return followed(client, handle);
+      return followRotation(handle);
     },
 
     async running() {
       const handle = client.workflow.getHandle(rotationWorkflowId(region));
       try {
         const { status } = await soon(() => handle.describe());
-        return status.name === 'RUNNING' ? followed(client, handle) : undefined;
+        return status.name === 'RUNNING' ? followRotation(handle) : undefined;
       } catch (error) {
         if (error instanceof WorkflowNotFoundError) return undefined;
         throw error;
@@ -93,24 +83,5 @@ export function openRotations({ client, region, taskQueue }: RotationsOptions): 
       );
       return (await handle.result()) as SigningRotationOutcome;
     },
-  };
-}
-
-function followed(client: Client, handle: WorkflowHandle): RotationHandle {
-  return {
-    workflowId: handle.workflowId,
-    async progress() {
-      try {
-        return await client.withDeadline(Date.now() + queryPatience, () => handle.query(rotationProgressQuery));
-      } catch {
-        return undefined;
-      }
-    },
-    async trouble() {
-      const { raw } = await client.withDeadline(Date.now() + patience, () => handle.describe());
-      const [pending] = raw.pendingActivities ?? [];
-      return pending?.lastFailure?.applicationFailureInfo?.type ?? undefined;
-    },
-    outcome: async () => (await handle.result()) as RotationOutcome,
   };
 }

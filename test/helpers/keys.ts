@@ -1,7 +1,25 @@
 /** Keys put into a key store directly, and told apart by what they are wrapped under. */
 import { randomBytes } from 'node:crypto';
 import { mongo } from 'mongoose';
-import { contextOf, type KeyDocument, type KeyProvider, type KeyStore } from '../../src/vault';
+import { contextOf, openKeyStore, type KeyDocument, type KeyProvider, type KeyStore } from '../../src/vault';
+import { required } from './system';
+
+/** Where a key store of a test's own will be. */
+export function newVaultUri(): string {
+  const uri = new URL(required('ABLAUF_TEST_MONGODB'));
+  uri.pathname = `/test_${randomBytes(6).toString('hex')}_vault`;
+  return uri.href;
+}
+
+/** A key store of a test's own. Remove it with {@link dropKeyStore}. */
+export function emptyKeyStore(): Promise<KeyStore> {
+  return openKeyStore({ uri: newVaultUri() });
+}
+
+export async function dropKeyStore({ connection }: KeyStore): Promise<void> {
+  await connection.dropDatabase();
+  await connection.close();
+}
 
 /** A key as it is stored, wrapped under a master key. */
 export async function keyDocument(region: string, id: string, master: KeyProvider): Promise<KeyDocument> {
