@@ -211,6 +211,26 @@ const tamperings: readonly Tampering[] = [
     },
   ],
   [
+    'the size beside a kept checkpoint',
+    100,
+    'checkpoint',
+    () => checkpoints().updateOne({ _id: '2027-01-01T10' }, { $set: { size: 101 } }),
+  ],
+  [
+    'the time beside a kept checkpoint',
+    500,
+    'checkpoint',
+    () => checkpoints().updateOne({ _id: '2027-01-01T11' }, { $set: { at: new Date(0) } }),
+  ],
+  [
+    'the first kept checkpoint that is gone',
+    100,
+    'checkpoint',
+    () => checkpoints().deleteOne({ _id: '2027-01-01T10' }),
+  ],
+  ['one in the middle that is gone', 500, 'checkpoint', () => checkpoints().deleteOne({ _id: '2027-01-01T11' })],
+  ['the last one that is gone', 600, 'checkpoint', () => checkpoints().deleteOne({ _id: '2027-01-01T12' })],
+  [
     'an older head than was signed',
     100,
     'head',

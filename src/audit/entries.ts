@@ -112,6 +112,11 @@ export interface CheckpointDocument {
   readonly pruned?: number;
 }
 
+/** The hour a checkpoint is kept under. */
+export function hourOf(at: Date): string {
+  return at.toISOString().slice(0, 'YYYY-MM-DDTHH'.length);
+}
+
 /** The id of the log's newest state. */
 export const newest = 'newest';
 

@@ -10,6 +10,7 @@ import { mongo, type ClientSession, type Connection } from 'mongoose';
 import { native } from '../database';
 import type { Vault } from '../vault';
 import {
+  hourOf,
   leafOf,
   newest,
   staged,
@@ -172,7 +173,7 @@ async function keepCheckpoint(
   const state = { size, root: new mongo.Binary(root), at, note };
   if (head === null) await checkpoints.insertOne({ _id: newest, ...state, start: 0 }, { session });
   else await checkpoints.updateOne({ _id: newest }, { $set: state }, { session });
-  const hour = at.toISOString().slice(0, 'YYYY-MM-DDTHH'.length);
+  const hour = hourOf(at);
   const known = await checkpoints.findOne({ _id: hour }, { session, projection: { _id: 1 } });
   if (known === null) await checkpoints.insertOne({ _id: hour, ...state }, { session });
   else await checkpoints.updateOne({ _id: hour }, { $set: state }, { session });

@@ -8,6 +8,7 @@
  */
 import { UnreadableValueError, type Vault } from '../vault';
 import {
+  hourOf,
   isSequenced,
   leafOf,
   prunedAction,
@@ -136,6 +137,9 @@ interface Page {
   readonly entries: readonly AuditEntryDocument[];
 }
 
+/** The holder of the checkpoints that were kept in the database. */
+const theLog = 'the log';
+
 /** Checkpoints of one holder, the next one looked at beforehand. */
 interface Held {
   readonly holder: string;
@@ -156,6 +160,8 @@ class Walk {
   /** The time of the last checkpoint passed: what comes after it is not older. */
   #signedAt = new Date(-8.64e15);
   #entries = 0;
+  /** The size of the last checkpoint passed of those that were kept. */
+  #keptSize = 0;
   /** What the log has allowed to be dropped. */
   #pruned: PrunedRange | undefined;
   /** When the last entry that was dropped got its place, at the earliest: no checkpoint before says later. */
@@ -186,7 +192,7 @@ class Walk {
     this.#claimed = head?.start ?? 0;
     const signed = head === null ? undefined : this.#signedHead(head);
     const size = signed?.size ?? 0;
-    await this.#hold('the log', 'checkpoint', notesOf(this.#source.checkpoints()));
+    await this.#hold(theLog, 'checkpoint', this.#kept());
     for (const witness of witnesses) await this.#hold(witness.name, 'witness', witness.notes());
     await this.#begin(head?.start ?? 0, size);
     await this.#meet(this.#frontier.size);
@@ -204,6 +210,9 @@ class Walk {
       fail(size, 'tile', 'the higher tiles do not give the root that was signed');
     }
     this.#assertLetGo();
+    // Of the hour that goes on there may be a later one by now.
+    const isLater = this.#held.some(({ kind, next }) => kind === 'checkpoint' && next !== undefined);
+    if (this.#last !== undefined && !isLater) this.#assertKept(size, hourOf(this.#last));
     await this.#assertNotCutOff(size);
     const stray = await this.#source.stray(this.#entries);
     if (stray !== undefined) {
@@ -240,6 +249,23 @@ class Walk {
       if (error instanceof NoteError) fail(seq, 'signature', `${what}: ${error.message}`);
       throw error;
     }
+  }
+
+  /** The checkpoints that were kept, each of them what was signed, and under its own hour. */
+  async *#kept(): AsyncGenerator<string> {
+    for await (const { _id, size, root, at, note } of this.#source.checkpoints()) {
+      const signed = this.#opened(note, this.#frontier.size, `the checkpoint of ${_id}`);
+      const isSame = signed.size === size && signed.root.equals(Buffer.from(root.value()));
+      if (!isSame || signed.at.getTime() !== at.getTime() || hourOf(signed.at) !== _id) {
+        fail(signed.size, 'checkpoint', `the checkpoint of ${_id} is not what was signed at size ${signed.size}`);
+      }
+      yield note;
+    }
+  }
+
+  /** Every batch leaves a checkpoint under its hour: where the hour of entries has ended, there is one of just its size. */
+  #assertKept(size: number, hour: string): void {
+    if (this.#keptSize !== size) fail(size, 'checkpoint', `the checkpoint of ${hour}, of ${size} entries, is gone`);
   }
 
   async #hold(holder: string, kind: Held['kind'], notes: AsyncIterable<string>): Promise<void> {
@@ -436,6 +462,9 @@ class Walk {
   }
 
   #pass(entry: SequencedEntry, leaf: Buffer): void {
+    if (this.#last !== undefined && hourOf(this.#last) !== hourOf(entry.sequencedAt)) {
+      this.#assertKept(this.#frontier.size, hourOf(this.#last));
+    }
     this.#frontier.push(leaf);
     this.#entries += 1;
     this.#first ??= entry.sequencedAt;
@@ -466,6 +495,7 @@ class Walk {
         if (claimed === size && size > this.#start && this.#last !== undefined && this.#last > at) {
           fail(size - 1, 'back-dated', `${held.holder} has a checkpoint that is older than the last entry in it`);
         }
+        if (held.kind === 'checkpoint') this.#keptSize = claimed;
         if (at > this.#signedAt && claimed === size && held.kind === 'checkpoint') this.#signedAt = at;
         await this.#advance(held);
       }
@@ -483,8 +513,4 @@ class Walk {
       fail(size, kind === 'witness' ? 'witness' : 'head', detail);
     }
   }
-}
-
-async function* notesOf(checkpoints: AsyncIterable<CheckpointDocument>): AsyncGenerator<string> {
-  for await (const { note } of checkpoints) yield note;
 }
