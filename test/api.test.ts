@@ -246,6 +246,7 @@ describe('when something is away', () => {
     const model = registerKeys(store.connection);
     registerIdempotency(store.connection);
     await prepareStore(store);
+    const broken: string[] = [];
     const app = createApp({
       store,
       courses: api.system.courses,
@@ -257,7 +258,7 @@ describe('when something is away', () => {
       region: 'eu-central-1',
       accountPaths: [['account']],
       clock: () => new Date(),
-      log: pino({ level: 'silent' }),
+      log: pino({ level: 'error' }, { write: (line: string) => void broken.push(line) }),
       health: () => Promise.resolve({}),
     });
     const server = await listen(createServer(app));
@@ -285,6 +286,8 @@ describe('when something is away', () => {
         ask('POST', '/v1/accounts/x/close', {}, { 'idempotency-key': 'k' }),
         ask('POST', '/v1/accounts', profile),
       ]);
+      // What broke says why, should anything be told as our own fault.
+      expect(broken).toEqual([]);
       expect(new Set(codes.map(({ code }) => code))).toEqual(new Set(['unavailable']));
       // What was already being written may count, or not: the server is in no state to say.
       const writes = await Promise.all([
@@ -298,7 +301,7 @@ describe('when something is away', () => {
       await mongodb.exited;
       server.closeAllConnections();
       server.close();
-      await store.connection.close(true);
+      await Promise.all([store, vault.keyStore].map(({ connection }) => connection.close(true)));
       await rm(folder, { recursive: true, force: true });
     }
   });

@@ -9,7 +9,7 @@ import { Client, Connection } from '@temporalio/client';
 import { liteLlmCall } from '../scripts/support/traffic';
 import { eventually } from './helpers/eventually';
 import { startProcesses, type Part, type ProcessSystem } from './helpers/processes';
-import { region } from './helpers/system';
+import { region, workflowIdOf } from './helpers/system';
 
 interface Account {
   readonly id: string;
@@ -84,22 +84,35 @@ function until(id: string, what: string, holds: (account: Account) => boolean): 
   });
 }
 
+/** Until an account's workflow has ended: only then its erasure is in the ledger, and complete. */
 async function close(id: string): Promise<void> {
   expect((await system.ask('POST', `/v1/accounts/${id}/close`, {})).status).toBe(200);
   await until(id, 'erased', ({ state }) => state === 'erased');
+  await withTemporal(async ({ workflow }) => {
+    await eventually(`the erasure of ${id} is complete`, async () => {
+      const { status } = await workflow.getHandle(workflowIdOf(region, id)).describe();
+      return status.name === 'COMPLETED' ? true : undefined;
+    });
+  });
 }
 
-/** Starts the check that comes every hour, as the guide says. */
-async function triggerCheck(): Promise<void> {
+async function withTemporal(work: (client: Client) => Promise<void>): Promise<void> {
   const connection = await Connection.connect({ address: system.temporalAddress });
   try {
-    await eventually('the check is triggered', async () => {
-      await new Client({ connection }).schedule.getHandle(`courses/${region}`).trigger();
-      return true;
-    });
+    await work(new Client({ connection }));
   } finally {
     await connection.close();
   }
+}
+
+/** Starts the check that comes every hour, as the guide says. */
+function triggerCheck(): Promise<void> {
+  return withTemporal(async ({ schedule }) => {
+    await eventually('the check is triggered', async () => {
+      await schedule.getHandle(`courses/${region}`).trigger();
+      return true;
+    });
+  });
 }
 
 /** What is answered about an account, from the API's first breath until it is ready. */
