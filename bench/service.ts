@@ -1,6 +1,7 @@
 /** The real API as a process, and what it takes to talk to it. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,6 +24,8 @@ const startPatience = 60_000;
 /** Starts the API on a database of the benchmark's own. */
 export async function startApi(ground: Ground, database: string): Promise<Api> {
   const [port, management] = await Promise.all([freePort(), freePort()]);
+  // One that is left from another run was signed by keys that are gone.
+  const folder = await mkdtemp(join(tmpdir(), 'ablauf-bench-ledger-'));
   const child = fork(join(__dirname, 'processes', 'api.ts'), {
     execArgv: ['--import', 'tsx'],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
@@ -37,7 +40,7 @@ export async function startApi(ground: Ground, database: string): Promise<Api> {
       ABLAUF_MONGODB_URI: databaseUri(ground, database),
       ABLAUF_VAULT_URI: vaultUri(databaseUri(ground, database)),
       ABLAUF_VAULT_SHARED: '1',
-      ABLAUF_LEDGER: `file:${join(tmpdir(), database, 'ledger.ndjson')}`,
+      ABLAUF_LEDGER: `file:${join(folder, 'ledger.ndjson')}`,
       ABLAUF_TEMPORAL_ADDRESS: ground.temporalAddress,
       ABLAUF_LOG_LEVEL: 'warn',
     },
@@ -47,6 +50,7 @@ export async function startApi(ground: Ground, database: string): Promise<Api> {
     child.kill('SIGTERM');
     await exited;
     agent.destroy();
+    await rm(folder, { recursive: true, force: true });
   };
   const agent = new Agent({ keepAlive: true });
   const url = `http://127.0.0.1:${port}`;
