@@ -1,6 +1,6 @@
 /** Accounts whose workflows are not where their records are: one of the two databases was restored (R23). */
 import { cancellationSignal, log } from '@temporalio/activity';
-import { listCourses, livingOf, openErrands, type Errand } from '../data';
+import { listCourses, livingOf, openErrands } from '../data';
 import { beating } from './beating';
 import type { ActivityDependencies } from './dependencies';
 
@@ -59,7 +59,7 @@ export function courseActivities({ store, courses }: Pick<ActivityDependencies, 
       return beating(async (tell) => {
         const signal = cancellationSignal();
         let told = 0;
-        const tellGone = async (names: readonly string[]) => {
+        for await (const names of groupsOf(courses.running(), accountsAtOnce)) {
           signal.throwIfAborted();
           const living = await livingOf(store, names);
           for (const account of names.filter((name) => !living.has(name))) {
@@ -67,15 +67,7 @@ export function courseActivities({ store, courses }: Pick<ActivityDependencies, 
             told += 1;
           }
           tell({ told });
-        };
-        let names: string[] = [];
-        for await (const account of courses.running()) {
-          names.push(account);
-          if (names.length < accountsAtOnce) continue;
-          await tellGone(names);
-          names = [];
         }
-        await tellGone(names);
         return told;
       });
     },
@@ -85,24 +77,28 @@ export function courseActivities({ store, courses }: Pick<ActivityDependencies, 
       return beating(async (tell) => {
         const signal = cancellationSignal();
         let begun = 0;
-        const begin = async (errands: readonly Errand[]) => {
+        for await (const errands of groupsOf(openErrands(store), accountsAtOnce)) {
           signal.throwIfAborted();
           for (const errand of await courses.beginMissing(errands)) {
             begun += 1;
             log.error('what is still to be done had no workflow: it goes on', { alert: 'errand-restarted', ...errand });
           }
           tell({ begun });
-        };
-        let errands: Errand[] = [];
-        for await (const errand of openErrands(store)) {
-          errands.push(errand);
-          if (errands.length < accountsAtOnce) continue;
-          await begin(errands);
-          errands = [];
         }
-        await begin(errands);
         return begun;
       });
     },
   };
+}
+
+/** What comes, so many at a time; the last ones may be fewer. */
+async function* groupsOf<T>(all: AsyncIterable<T>, atOnce: number): AsyncGenerator<readonly T[]> {
+  let group: T[] = [];
+  for await (const one of all) {
+    group.push(one);
+    if (group.length < atOnce) continue;
+    yield group;
+    group = [];
+  }
+  if (group.length > 0) yield group;
 }

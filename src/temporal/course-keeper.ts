@@ -1,5 +1,10 @@
 /** Holding accounts' workflows against their records: which are missing, and which show something else (R23). */
-import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import {
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+  type Client,
+  type WorkflowStartOptions,
+} from '@temporalio/client';
 import { WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/common';
 import type { CourseKeeper } from '../activities';
 import type { Errand, RecordedCourse } from '../data';
@@ -30,20 +35,15 @@ const pageSize = 1000;
 
 export function openCourseKeeper({ client, region, taskQueue, settings }: CourseKeeperOptions): CourseKeeper {
   /** Begins what has ended, or was never begun. @returns whether it did not run */
-  async function begin({ type, id, input, summary, account }: Job): Promise<boolean> {
+  async function begin(type: string, options: Omit<WorkflowStartOptions, 'taskQueue'>): Promise<boolean> {
     try {
       await client.workflow.start(type, {
-        workflowId: id,
+        ...options,
         taskQueue,
-        args: [input],
-        staticSummary: summary,
         // What lists show lags behind: whether one runs is asked here.
         workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
         // It may have ended before the database was restored to a time at which there was more to do.
         workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
-        ...(account === undefined
-          ? {}
-          : { typedSearchAttributes: [{ key: searchAttributes.accountId, value: account }] }),
       });
       return true;
     } catch (error) {
@@ -51,6 +51,18 @@ export function openCourseKeeper({ client, region, taskQueue, settings }: Course
       throw error;
     }
   }
+
+  function beginJob({ type, id, input, summary, account }: Job): Promise<boolean> {
+    return begin(type, {
+      workflowId: id,
+      args: [input],
+      staticSummary: summary,
+      ...(account === undefined
+        ? {}
+        : { typedSearchAttributes: [{ key: searchAttributes.accountId, value: account }] }),
+    });
+  }
+
   return {
     async differing(records) {
       const shown = new Map<string, string>();
@@ -81,7 +93,7 @@ export function openCourseKeeper({ client, region, taskQueue, settings }: Course
       }
     },
 
-    async restart({ account, lifecycle, seq, version }) {
+    restart({ account, lifecycle, seq, version }) {
       const input: AccountInput = {
         account,
         region,
@@ -92,29 +104,19 @@ export function openCourseKeeper({ client, region, taskQueue, settings }: Course
         carried: { lifecycle, seq, created: { seq: 1, version }, answered: [], inbox: [] },
       };
       const { state, nextAction, deadlineAt, holdCount } = visibleOf(lifecycle);
-      try {
-        await client.workflow.start(accountWorkflowType, {
-          workflowId: workflowIdOf(region, account),
-          taskQueue,
-          args: [input],
-          // What lists show lags behind: whether one runs is asked here.
-          workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
-          workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
-          typedSearchAttributes: [
-            { key: searchAttributes.accountId, value: account },
-            { key: searchAttributes.accountState, value: state },
-            { key: searchAttributes.holdCount, value: holdCount },
-            ...(nextAction === null ? [] : [{ key: searchAttributes.nextAction, value: nextAction }]),
-            ...(deadlineAt === null ? [] : [{ key: searchAttributes.deadlineAt, value: new Date(deadlineAt) }]),
-          ],
-          staticSummary: staticSummary(account, region),
-          staticDetails: staticDetails(account),
-        });
-        return true;
-      } catch (error) {
-        if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
-        throw error;
-      }
+      return begin(accountWorkflowType, {
+        workflowId: workflowIdOf(region, account),
+        args: [input],
+        typedSearchAttributes: [
+          { key: searchAttributes.accountId, value: account },
+          { key: searchAttributes.accountState, value: state },
+          { key: searchAttributes.holdCount, value: holdCount },
+          ...(nextAction === null ? [] : [{ key: searchAttributes.nextAction, value: nextAction }]),
+          ...(deadlineAt === null ? [] : [{ key: searchAttributes.deadlineAt, value: new Date(deadlineAt) }]),
+        ],
+        staticSummary: staticSummary(account, region),
+        staticDetails: staticDetails(account),
+      });
     },
 
     async compare(account) {
@@ -134,7 +136,7 @@ export function openCourseKeeper({ client, region, taskQueue, settings }: Course
       const query = `WorkflowId IN (${ids}) AND ExecutionStatus = 'Running'`;
       for await (const { workflowId } of client.workflow.list({ query, pageSize })) jobs.delete(workflowId);
       const begun: Errand[] = [];
-      for (const errand of jobs.values()) if (await begin(jobOf(region, errand))) begun.push(errand);
+      for (const errand of jobs.values()) if (await beginJob(jobOf(region, errand))) begun.push(errand);
       return begun;
     },
   };
