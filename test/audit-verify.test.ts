@@ -139,7 +139,7 @@ async function beforeAnything(): Promise<void> {
 type Tampering = readonly [what: string, seq: number, fault: string, tamper: () => Promise<unknown>];
 
 const tamperings: readonly Tampering[] = [
-  ['a detail of an entry', 42, 'altered', () => change(42, { 'details.n': 43 })],
+  ['a detail of an entry', 42, 'altered', () => change(42, { 'details.n': -1 })],
   ['the action of an entry', 300, 'altered', () => change(300, { action: 'test.done ' })],
   ['who acted', 599, 'altered', () => change(599, { 'actor.id': 'nobody' })],
   ['the time of an entry', 0, 'altered', () => change(0, { at: new Date(0) })],
