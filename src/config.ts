@@ -8,6 +8,7 @@ import type { SecurityContact } from './api';
 import type { ExportLimits } from './exports';
 import { MAX_PERIOD, parseDuration, periodFlaws, sites, type Settings, type Site } from './lifecycle';
 import { durationSchema } from './lifecycle/schemas';
+import { accessConfig, accessVariables, type AccessConfig } from './config-access';
 import { transitConfig, transitVariables, type TransitConfig } from './config-transit';
 import { endpointsOf } from './config-endpoints';
 import { checkMasterKeys, kmsConfig, kmsVariables, type KmsConfig } from './config-kms';
@@ -95,6 +96,7 @@ const schema = z.object({
       'How long backups of the key store are kept: an erasure is final when the last that holds its key is gone (R22)',
     ),
   ...ledgerVariables,
+  ...accessVariables,
   ABLAUF_TEMPORAL_ADDRESS: z.string().min(1).describe('Temporal, as host:port'),
   ABLAUF_TEMPORAL_NAMESPACE: z.string().min(1).default('default').describe('Namespace'),
   ...transitVariables,
@@ -274,6 +276,7 @@ export interface Config {
   readonly witnessSecret?: string;
   readonly accountPaths: readonly (readonly string[])[];
   readonly processors: ProcessorSettings;
+  readonly access: AccessConfig;
   /** Whom to tell of vulnerabilities (R30). */
   readonly security: SecurityContact | undefined;
   readonly logLevel: string;
@@ -369,6 +372,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       allowPrivate: values.ABLAUF_ALLOW_PRIVATE_TARGETS === '1',
       ...(values.ABLAUF_PUBLIC_URL === undefined ? {} : { publicUrl: values.ABLAUF_PUBLIC_URL }),
     },
+    access: accessConfig(values),
     security: securityContact(values),
     logLevel: values.ABLAUF_LOG_LEVEL,
     exports,

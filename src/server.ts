@@ -3,12 +3,13 @@ import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
-import { createKeyring, registerKeys } from './access';
+import { createKeyring, followedCollections, registerKeys } from './access';
 import { createApp, registerIdempotency } from './api';
 import { startSequencer } from './audit';
 import { readConfig } from './config';
 import { sayPlain } from './config-transit';
 import { assertDeclared, prepareStore } from './data';
+import { followChanges } from './database';
 import { openArchives, registerExports } from './exports';
 import { checkHealth, serveMetrics } from './operations';
 import { openConfiguredLedger } from './open-ledger';
@@ -50,12 +51,15 @@ runMain('api', async () => {
   const ours = keepAssertingNamespace(client, region, stopping.signal);
   // Known by now, as a rule. Where Temporal is away the API starts without it, and ends should the namespace be another's.
   await Promise.race([ours, sleep(temporalPatience, undefined, { ref: false })]);
+  const feed = followChanges(store.connection, { collections: followedCollections, log });
   const app = createApp({
     store,
     courses: openCourses({ connection, client, region, taskQueue }),
     jobs: openJobs({ client, taskQueue }),
     archives,
-    keys: createKeyring({ model: keys, adminKey: config.adminKey, clock: () => new Date() }),
+    keys: createKeyring({ model: keys, feed, adminKey: config.adminKey, clock: () => new Date() }),
+    feed,
+    trustedProxies: config.access.trustedProxies,
     settings: config.settings,
     guard: config.guard,
     region,
@@ -99,6 +103,7 @@ runMain('api', async () => {
       management.close();
       await sequencer.stop();
       await connection.close();
+      await feed.stop();
       await watch.stop();
       await patient.connection.close();
       await store.close();

@@ -7,9 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ServiceError, type Client, type Connection } from '@temporalio/client';
 import pino from 'pino';
-import { createKeyring, registerKeys } from '../src/access';
+import { createKeyring, followedCollections, registerKeys } from '../src/access';
 import { createApp, problemCatalogue, registerIdempotency } from '../src/api';
 import { openStore, prepareStore } from '../src/data';
+import { followChanges } from '../src/database';
 import { startMongodb } from '../src/embedded';
 import { openCourses, OutcomeUnknownError, TemporalUnavailableError } from '../src/temporal';
 import { Interposer, adminKey, listen, startApi, type Api } from './helpers/api';
@@ -247,13 +248,15 @@ describe('when something is away', () => {
     registerIdempotency(store.connection);
     await prepareStore(store);
     const broken: string[] = [];
+    const feed = followChanges(store.connection, { collections: followedCollections, log: { warn: () => undefined } });
     const app = createApp({
       store,
       courses: api.system.courses,
       jobs: api.system.jobs,
       guard: api.system.guard,
       archives: api.system.archives,
-      keys: createKeyring({ model, adminKey, clock: () => new Date() }),
+      keys: createKeyring({ model, feed, adminKey, clock: () => new Date() }),
+      feed,
       settings: api.system.settings,
       region: 'eu-central-1',
       accountPaths: [['account']],
@@ -298,6 +301,7 @@ describe('when something is away', () => {
       expect(await ask('GET', '/healthz')).toEqual({ status: 'ok' });
     } finally {
       if (signal === 'SIGSTOP') process.kill(mongodb.pid, 'SIGKILL');
+      await feed.stop();
       await mongodb.exited;
       server.closeAllConnections();
       server.close();

@@ -1,76 +1,55 @@
 /**
- * Telling who a key belongs to, fast enough to ask on every request: answers are remembered for a moment, so that a
- * revocation takes effect within that moment everywhere and at once where it was made.
+ * Telling who a key belongs to, fast enough to ask on every request: what was read of a key is remembered until it changes, so
+ * that a revocation takes effect within a second everywhere (R19) and at once where it was made.
  */
 import type { Model } from 'mongoose';
-import { native } from '../database';
+import { native, remember, type ChangeFeed } from '../database';
 import { hashOf, isWellFormed } from './key-format';
 import type { ApiKeyDocument } from './keys';
-import type { Principal } from './principal';
+import { scopes, type Principal } from './principal';
 
 /** The keys this deployment knows. */
 export interface Keyring {
   /** Who a key belongs to; nobody if it is unknown, revoked or expired. Fails where the database is needed and away. */
   find(key: string): Promise<Principal | undefined>;
-  /** Forgets what is remembered of a key, by its hash. */
-  forget(hash: string): void;
+  /** Forgets what is remembered of a key, by its id: for whoever changed it. */
+  forget(id: string): void;
 }
 
 export interface KeyringOptions {
   readonly model: Model<ApiKeyDocument>;
+  readonly feed: ChangeFeed;
   /** The first administrator's key, from the configuration. It works without the database and is never stored. */
   readonly adminKey: string;
   readonly clock: () => Date;
-  /** How long an answer is remembered, in milliseconds. @default 1000 */
-  readonly maxAge?: number;
 }
 
-interface Remembered {
+/** How long a revocation may go unseen, in milliseconds. */
+const lag = 1000;
+const bootstrap: Principal = {
+  actor: { type: 'key', id: 'bootstrap', role: 'admin' },
+  role: 'admin',
+  shown: { by: 'key', scopes },
+};
+
+interface Known {
+  readonly id: string;
   readonly principal: Principal | undefined;
-  readonly readAt: number;
   readonly expiresAt: number;
 }
 
-const mostRemembered = 10_000;
-const bootstrap: Principal = { actor: { type: 'key', id: 'bootstrap', role: 'admin' }, role: 'admin' };
-
-export function createKeyring({ model, adminKey, clock, maxAge = 1000 }: KeyringOptions): Keyring {
+export function createKeyring({ model, feed, adminKey, clock }: KeyringOptions): Keyring {
   const adminHash = hashOf(adminKey);
-  const remembered = new Map<string, Remembered>();
-  const reading = new Map<string, Promise<Remembered>>();
+  const known = remember<Known>({ feed, collection: model.collection.name, read, idOf: ({ id }) => id, lag });
 
-  async function read(hash: string): Promise<Remembered> {
-    // The age counts from before the question, so that it is never older than it looks.
-    const readAt = performance.now();
+  async function read(hash: string): Promise<Known | undefined> {
     const found = await native(model).findOne<ApiKeyDocument>({ hash });
-    const valid = found !== null && found.revokedAt === undefined;
-    const entry: Remembered = {
-      principal: valid ? principalOf(found) : undefined,
-      readAt,
-      expiresAt: found?.expiresAt?.getTime() ?? Infinity,
+    if (found === null) return undefined;
+    return {
+      id: found._id,
+      principal: found.revokedAt === undefined ? principalOf(found) : undefined,
+      expiresAt: found.expiresAt?.getTime() ?? Infinity,
     };
-    remember(hash, entry);
-    return entry;
-  }
-
-  function remember(hash: string, entry: Remembered): void {
-    remembered.delete(hash);
-    const oldest = remembered.size >= mostRemembered ? remembered.keys().next() : undefined;
-    if (oldest?.done === false) remembered.delete(oldest.value);
-    remembered.set(hash, entry);
-  }
-
-  /** One question to the database answers all who ask the same at that moment. */
-  function readOnce(hash: string): Promise<Remembered> {
-    const underWay = reading.get(hash);
-    if (underWay !== undefined) return underWay;
-    const started = read(hash).finally(() => reading.delete(hash));
-    reading.set(hash, started);
-    return started;
-  }
-
-  function judged({ principal, expiresAt }: Remembered): Principal | undefined {
-    return expiresAt > clock().getTime() ? principal : undefined;
   }
 
   return {
@@ -78,17 +57,19 @@ export function createKeyring({ model, adminKey, clock, maxAge = 1000 }: Keyring
       const hash = hashOf(key);
       if (hash === adminHash) return bootstrap;
       if (!isWellFormed(key)) return undefined;
-      const known = remembered.get(hash);
-      if (known !== undefined && performance.now() - known.readAt < maxAge) return judged(known);
-      return judged(await readOnce(hash));
+      const found = known.get(hash);
+      const settled = found instanceof Promise ? await found : found;
+      return settled !== undefined && settled.expiresAt > clock().getTime() ? settled.principal : undefined;
     },
-    forget(hash) {
-      remembered.delete(hash);
-      reading.delete(hash);
-    },
+    forget: (id) => known.forget(id),
   };
 }
 
 function principalOf({ _id, role, account }: ApiKeyDocument): Principal {
-  return { actor: { type: 'key', id: _id, role }, role, ...(account === undefined ? {} : { account }) };
+  return {
+    actor: { type: 'key', id: _id, role },
+    role,
+    ...(account === undefined ? {} : { account }),
+    shown: { by: 'key', scopes },
+  };
 }

@@ -30,6 +30,7 @@ export function createApp(dependencies: ApiDependencies): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
+  app.set('trust proxy', [...(dependencies.trustedProxies ?? [])]);
   app.use(beginning(workshop.log) as RequestHandler);
   app.use(arrival(workshop) as RequestHandler);
   app.use('/codec', allowWebUi(workshop.webUiOrigins ?? []) as RequestHandler);

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Keyring } from '../access';
 import type { WitnessRecord } from '../audit';
 import type { GuardSettings, Store } from '../data';
+import type { ChangeFeed } from '../database';
 import type { ArchiveStorage } from '../exports';
 import type { Settings } from '../lifecycle';
 import type { ProcessorSettings } from '../processors';
@@ -27,11 +28,15 @@ export interface ApiDependencies {
   /** Where the files of exports are kept. */
   readonly archives: ArchiveStorage;
   readonly keys: Keyring;
+  /** What changes in the database, for what is remembered of it. */
+  readonly feed: ChangeFeed;
   /** The deployment's configured numbers. */
   readonly settings: Settings;
   /** What stands between a deadline and the erasure it brings. */
   readonly guard: GuardSettings;
   readonly region: string;
+  /** The proxies in front, as addresses and networks (CIDR): what they say of a request's way is believed. @default none */
+  readonly trustedProxies?: readonly string[];
   /** How clients reach it; see `ServerTls`. @default 'off' */
   readonly tls?: ServerTls['kind'];
   /** Where a payload names its account. */

@@ -7,7 +7,7 @@ import { ConnectionStates } from 'mongoose';
 import type { Principal } from '../access';
 import { accountIdPattern } from '../data';
 import { readBytes, readJson, readText } from './bodies';
-import { bearerOf, idempotencyKeyOf, ifMatchOf, unauthenticated } from './conditions';
+import { idempotencyKeyOf, ifMatchOf } from './conditions';
 import { problemOf, type Progress } from './failures';
 import { fileAnswer } from './files';
 import {
@@ -25,6 +25,7 @@ import { notFound, Problem } from './problems';
 import { send, written, type Reply, type Sendable } from './reply';
 import type { Call, Incoming, Route } from './route';
 import { openAccount } from './standing';
+import { authenticate, nobodyAt } from './who';
 import type { Workshop } from './workshop';
 
 export type Handler = (request: Incoming, response: Reply) => Promise<void>;
@@ -35,7 +36,7 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
   const ofAccount = route.path.startsWith('/v1/accounts/:id');
 
   async function answer(request: Incoming, response: Reply, progress: Progress): Promise<Sendable> {
-    const principal = route.roles === 'public' ? nobody : await authenticate(workshop, request);
+    const principal = route.roles === 'public' ? nobodyAt(request) : await authenticate(workshop, request);
     response.locals.actor = principal.actor.id;
     try {
       if (route.roles !== 'public' && !route.roles.includes(principal.role)) {
@@ -168,15 +169,8 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
 }
 
 const connected = ConnectionStates.connected;
-const nobody: Principal = { actor: { type: 'system', id: 'public' }, role: 'gateway' };
 /** Reads are repeated as often as anybody likes. */
 const untried = unkeyed({ updateId: '', draftId: '', newAccount: '' });
-
-async function authenticate({ keys }: Workshop, request: Incoming): Promise<Principal> {
-  const principal = await keys.find(bearerOf(request));
-  if (principal === undefined) throw unauthenticated('the key is not known, has expired or was revoked');
-  return principal;
-}
 
 /** A repeat gets the same no, unless it says that things may be otherwise in a moment. */
 function isFinal({ status }: Problem): boolean {

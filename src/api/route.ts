@@ -5,7 +5,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Request } from 'express';
 import type { z } from 'zod';
-import type { Principal } from '../access';
+import type { Principal, Scope } from '../access';
 import type { Role } from '../lifecycle';
 import type { Progress } from './failures';
 import type { Attempt } from './idempotency';
@@ -59,6 +59,15 @@ export interface FileBody {
   readonly open: (start: number, end: number) => Promise<AsyncIterable<Uint8Array>>;
 }
 
+/** An answer as the published contract describes it. */
+export interface AnswerShape {
+  readonly description: string;
+  /** Of a JSON body; without one there is no body, or `type` says what it is. */
+  readonly schema?: z.ZodType;
+  /** @default `application/json` where there is a schema */
+  readonly type?: string;
+}
+
 type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
 interface Declaration<P, Q, B> {
@@ -77,6 +86,10 @@ interface Declaration<P, Q, B> {
   readonly text?: boolean;
   /** The body is taken as it came, with the headers its signature is in; see {@link SignedBody}. @default false */
   readonly signed?: boolean;
+  /** What a key has to be given expressly for it, and a person has to have signed in freshly for. @default nothing */
+  readonly stepUp?: Scope;
+  /** What it answers when all goes well, by status, for the published contract. */
+  readonly answers?: Readonly<Record<number, AnswerShape>>;
   /** Whether an `Idempotency-Key` counts. @default every method but GET */
   readonly idempotent?: boolean;
   /** Whether an answer is due in seconds. @default true */

@@ -86,16 +86,19 @@ async function compose(vault: Vault, region: string, entry: NewAuditEntry): Prom
   const { facts, personal } = partDetails(plain(entry.details));
   const isCustomers = actor.role === 'customer';
   const isPerson = actor.type === 'key' || actor.type === 'user';
+  const from = actor.address === undefined ? {} : { address: actor.address };
   const customer: PersonalPart = {
     ...(account === undefined ? {} : { account }),
-    ...(isPerson && isCustomers ? { actor: actor.id } : {}),
+    ...(isPerson && isCustomers ? { actor: actor.id, ...from } : {}),
     ...(Object.keys(personal).length === 0 ? {} : { details: personal }),
   };
+  // Whoever has not shown who they are may be anybody: where they came from is for those who watch over the deployment.
+  const staff: PersonalPart = isPerson && isCustomers ? {} : { ...(isPerson ? { actor: actor.id } : {}), ...from };
   const parts: Partial<Record<PartName, ReturnType<typeof sealPart>>> = {
     ...(own === undefined ? {} : { customer: sealPart(own, id, 'customer', customer) }),
-    ...(isPerson && !isCustomers
-      ? { staff: sealPart(await vault.systemCipher('staff'), id, 'staff', { actor: actor.id }) }
-      : {}),
+    ...(Object.keys(staff).length === 0
+      ? {}
+      : { staff: sealPart(await vault.systemCipher('staff'), id, 'staff', staff) }),
   };
   const index = isPerson && isCustomers ? own : lookups;
   return {
@@ -176,11 +179,18 @@ export function cipherOfPart(
 function revealed(document: AuditEntryDocument, ciphers: PartCiphers): AuditEntry {
   const { _id, at, actor, action, subject, details, requestId, seq, transitionId, actorIndex } = document;
   const customer = opened(document, 'customer', ciphers);
-  const who = actor.id ?? customer.actor ?? opened(document, 'staff', ciphers).actor ?? `~${actorIndex ?? ''}`;
+  const staff = opened(document, 'staff', ciphers);
+  const who = actor.id ?? customer.actor ?? staff.actor ?? `~${actorIndex ?? ''}`;
+  const address = customer.address ?? staff.address;
   return {
     id: _id,
     at,
-    actor: { type: actor.type, id: who, ...(actor.role === undefined ? {} : { role: actor.role }) },
+    actor: {
+      type: actor.type,
+      id: who,
+      ...(actor.role === undefined ? {} : { role: actor.role }),
+      ...(address === undefined ? {} : { address }),
+    },
     action,
     ...(subject === undefined ? {} : { account: customer.account ?? `~${subject}` }),
     details: joinDetails(details, customer.details ?? {}) as Readonly<Record<string, unknown>>,

@@ -16,6 +16,8 @@ export interface PersonalPart {
   readonly account?: string;
   /** Who acted, where that is a person or a key of one. */
   readonly actor?: string;
+  /** Where they came from. */
+  readonly address?: string;
   /** What was taken out of the details, by JSON pointer (RFC 6901). */
   readonly details?: Readonly<Record<string, string>>;
 }

@@ -52,6 +52,7 @@ const contextSchema = z.strictObject({
     type: z.enum(['key', 'user', 'system', 'temporal']),
     id: z.string().min(1).max(512),
     role: z.enum(roles).exactOptional(),
+    address: z.string().max(64).exactOptional(),
   }),
   requestId: z.string().max(512).exactOptional(),
   ifVersion: z.int().exactOptional(),

@@ -37,6 +37,8 @@ export interface Actor {
   readonly id: string;
   /** Absent for the system and for messages sent by hand: Temporal's own permissions decide who may send those. */
   readonly role?: Role;
+  /** The IP address they came from, where they came over HTTP. */
+  readonly address?: string;
 }
 
 /** Who acts where nobody asked: timers, sweeps, and what follows from them. */

@@ -2,12 +2,13 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import pino from 'pino';
-import { createKeyring, registerKeys } from '../../src/access';
+import { createKeyring, followedCollections, registerKeys } from '../../src/access';
 import { createApp, registerIdempotency, routesOf, type ApiDependencies, type Route } from '../../src/api';
 import { prepareStore } from '../../src/data';
+import { followChanges } from '../../src/database';
 import type { Role } from '../../src/lifecycle';
 import type { Courses } from '../../src/temporal';
-import { region, startSystem, startTimeSkippingSystem, type System, type SystemOptions } from './system';
+import { loudly, region, startSystem, startTimeSkippingSystem, type System, type SystemOptions } from './system';
 
 export const adminKey = 'an-administrator-of-tests';
 
@@ -86,13 +87,15 @@ async function serve(system: System, options: ApiOptions): Promise<Api> {
   await prepareStore(store);
   const clock = () => new Date();
   const logged: string[] = [];
+  const feed = followChanges(store.connection, { collections: followedCollections, log: loudly });
   const given: ApiDependencies = {
     store,
     courses: system.courses,
     jobs: system.jobs,
     guard: system.guard,
     archives: system.archives,
-    keys: createKeyring({ model, adminKey, clock }),
+    keys: createKeyring({ model, feed, adminKey, clock }),
+    feed,
     settings: system.settings,
     region,
     accountPaths: [['metadata', 'user_api_key_org_id']],
@@ -145,6 +148,7 @@ async function serve(system: System, options: ApiOptions): Promise<Api> {
     async stop() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
+      await feed.stop();
       await system.stop();
     },
   };

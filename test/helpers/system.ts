@@ -230,7 +230,7 @@ export async function startSystem(options: SystemOptions & { readonly address?: 
 }
 
 /** What goes wrong with the log where no test wants it to is shown. */
-const loudly = {
+export const loudly = {
   warn: (meta: object, message: string) => process.stderr.write(`${message} ${JSON.stringify(meta)}\n`),
   error: (meta: object, message: string) => process.stderr.write(`${message} ${JSON.stringify(meta)}\n`),
 };

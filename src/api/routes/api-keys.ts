@@ -64,16 +64,14 @@ export function keyRoutes(workshop: Workshop): Route[] {
       query: noQuerySchema,
       async handle(call) {
         const { id } = call.params;
-        let hash: string | undefined;
         const answer = await write(workshop, call, async (session) => {
           const found = await keys.findOne<ApiKeyDocument>({ _id: id }, { session });
           if (found === null) throw notFound('there is no such key');
-          hash = found.hash;
           if (found.revokedAt !== undefined) return { answer: { status: 204 } };
           await keys.updateOne({ _id: id }, { $set: { revokedAt: clock() } }, { session });
           return { answer: { status: 204 }, entry: { action: 'key.revoked', ...subjectOf(found) } };
         });
-        if (hash !== undefined) keyring.forget(hash);
+        keyring.forget(id);
         return answer;
       },
     }),
@@ -95,7 +93,7 @@ export function keyRoutes(workshop: Workshop): Route[] {
       createdBy: call.principal.actor.id,
       ...(expiresAt === undefined ? {} : { expiresAt }),
     };
-    const answer = await write(workshop, call, async (session) => {
+    return write(workshop, call, async (session) => {
       if (account !== undefined) await assertLives(call, account, session);
       const cipher = account === undefined ? await vault.systemCipher('staff') : await vault.cipherOf(account);
       await keys.insertOne(protect<ApiKeyDocument>(cipher, collection, document), { session });
@@ -105,9 +103,6 @@ export function keyRoutes(workshop: Workshop): Route[] {
         entry: { action: 'key.created', ...subjectOf(document) },
       };
     });
-    // Somebody may have tried it before it was one.
-    keyring.forget(document.hash);
-    return answer;
   }
 
   /** A name that cannot be opened is left out: its key is known by its id. */

@@ -100,7 +100,8 @@ export function auditRoutes(workshop: Workshop): Route[] {
 
 /** An entry, its free text opened where there is a key for it. */
 async function shown(workshop: Workshop, entry: AuditEntry) {
-  return entry.account === undefined ? entryFor(entry) : opened(workshop, entry.account, entryFor(entry));
+  const entryShown = entryFor(entry, true);
+  return entry.account === undefined ? entryShown : opened(workshop, entry.account, entryShown);
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

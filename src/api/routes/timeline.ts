@@ -1,7 +1,7 @@
 /** What happened to an account, oldest first. */
 import { z } from 'zod';
 import { native } from '../../database';
-import { permissions } from '../../access';
+import { may, permissions } from '../../access';
 import type { AuditEntry, AuditEntryDocument } from '../../audit';
 import { pageOf, positionIn } from '../cursors';
 import { opened } from '../notes';
@@ -43,7 +43,9 @@ export function timelineRoutes(workshop: Workshop): Route[] {
         const revealed = new Map((await audit.reveal(found)).map((entry) => [entry.id, entry]));
         const page = pageOf(found, query.limit, list, positionOf, ({ _id }) => {
           const entry = revealed.get(_id);
-          return entry === undefined ? undefined : entryFor({ ...entry, account: id });
+          return entry === undefined
+            ? undefined
+            : entryFor({ ...entry, account: id }, may(principal.role, 'readAudit'));
         });
         return { status: 200, body: await opened(workshop, id, page) };
       },
@@ -60,12 +62,19 @@ function isHiddenFromCustomers({ action, details, actor }: AuditEntryDocument): 
   return action === 'auth.refused' && actor.role !== 'customer';
 }
 
-/** An audit entry as the API shows it. */
-export function entryFor({ id, at, actor, action, account, details, requestId }: AuditEntry) {
+/** An audit entry as the API shows it: where somebody came from is for those who may read the whole log. */
+export function entryFor(
+  { id, at, actor, action, account, details, requestId }: AuditEntry,
+  withAddress: boolean,
+): Record<string, unknown> {
   return {
     id,
     at: at.toISOString(),
-    actor: { type: actor.type, id: actor.id },
+    actor: {
+      type: actor.type,
+      id: actor.id,
+      ...(withAddress && actor.address !== undefined ? { address: actor.address } : {}),
+    },
     action,
     ...(account === undefined ? {} : { account }),
     details,
