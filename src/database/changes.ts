@@ -3,7 +3,7 @@
  * change stream a process, and a statement of how far it has come.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Connection, mongo } from 'mongoose';
+import type { Connection } from 'mongoose';
 
 /** What is told of a document that changed: its id, or nothing where any may have. */
 type Changed = (id?: unknown) => void;
@@ -44,6 +44,7 @@ export function followChanges(connection: Connection, { collections, log }: Chan
     { $project: { operationType: 1, ns: 1, documentKey: 1 } },
   ];
   const stopping = new AbortController();
+  const isStopping = () => stopping.signal.aborted;
   /** Everything acknowledged before this moment, by `performance.now()`, has been told. */
   let toldUntil = -Infinity;
 
@@ -78,11 +79,11 @@ export function followChanges(connection: Connection, { collections, log }: Chan
 
   async function run(): Promise<void> {
     let failed = false;
-    while (!stopping.signal.aborted) {
+    while (!isStopping()) {
       try {
         await follow();
       } catch (error) {
-        if (stopping.signal.aborted) return;
+        if (isStopping()) return;
         if (!failed)
           log.warn({ err: error }, 'changes cannot be followed for now; what they concern is read each time');
         failed = true;
