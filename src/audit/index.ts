@@ -6,6 +6,7 @@ export { startPruning } from './prune';
 export { proofOf, type InclusionProof } from './proof';
 export { newestCheckpoint, newestState, sequenceBatch, type LogStore } from './sequence';
 export { startSequencer } from './sequencer';
-export { sourceIn } from './source';
+export { sourceIn, type LogSource } from './source';
 export { tileWidth } from './tiles';
 export { verifyLog, type Verification, type VerifyOptions, type WitnessRecord } from './verify';
+export { verifyOwnLog } from './verify-own';

@@ -5,10 +5,20 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command } from 'commander';
-import mongoose, { type Connection } from 'mongoose';
+import type { Connection } from 'mongoose';
 import { z } from 'zod';
-import { noteKeyOf, originOf, sourceIn, verifyLog, type Verification, type VerifyOptions } from '../audit';
+import {
+  noteKeyOf,
+  originOf,
+  sourceIn,
+  verifyLog,
+  verifyOwnLog,
+  type LogSource,
+  type Verification,
+  type VerifyOptions,
+} from '../audit';
 import { readConfig } from '../config';
+import { connect } from '../database';
 import { openConfiguredStore } from '../open-store';
 import { openConfiguredVault } from '../open-vault';
 import { isLoopback, mongodbHosts, speaksTls } from '../transit';
@@ -44,7 +54,11 @@ export function auditCommand(): Command {
 interface Opened {
   readonly connection: Connection;
   readonly region: string;
-  readonly options: VerifyOptions;
+  /** The witnesses it is held against, by name. */
+  readonly witnesses: readonly string[];
+  /** Whether what is personal is opened. */
+  readonly personalParts: boolean;
+  verify(source: LogSource, progress: Pick<VerifyOptions, 'progress'>): Promise<Verification>;
   close(): Promise<void>;
 }
 
@@ -54,7 +68,7 @@ async function verify(options: Options): Promise<void> {
   try {
     const progress = options.json === true ? undefined : progressTo(process.stderr);
     const source = sourceIn(connection, region);
-    const found = await verifyLog(source, { ...opened.options, ...(progress === undefined ? {} : { progress }) });
+    const found = await opened.verify(source, progress === undefined ? {} : { progress });
     if (found.ok && found.entries === 0) {
       throw new Error(`there is no audit log of ${region} in the database ${connection.name}`);
     }
@@ -70,13 +84,19 @@ async function openConfigured({ key, witness }: Options): Promise<Opened> {
   const vault = await openConfiguredVault(config);
   try {
     const { region } = config;
-    const keys = key === undefined ? await vault.publicKeys() : readKeys(key);
+    const keys = key === undefined ? undefined : noteKeysIn(key, region);
     const store = await openConfiguredStore(config, vault, { appName: 'ablauf-audit' });
     const places = witness === undefined ? config.witnesses : witnessPlaces(witness);
+    const witnesses = recordsOf(places);
     return {
       connection: store.connection,
       region,
-      options: { keys: keys.map((one) => noteKeyOf(originOf(region), one)), vault, witnesses: recordsOf(places) },
+      witnesses: witnesses.map(({ name }) => name),
+      personalParts: true,
+      verify: (source, progress) =>
+        keys === undefined
+          ? verifyOwnLog(source, vault, { witnesses, ...progress })
+          : verifyLog(source, { keys, vault, witnesses, ...progress }),
       close: () => store.close(),
     };
   } catch (error) {
@@ -94,16 +114,17 @@ async function openGiven({ key, witness, region, plain }: Options, uri: string):
   if (plain !== true && !speaksTls(uri) && !mongodbHosts(uri).every(isLoopback)) {
     throw new Error('the database would be spoken to in the clear: say tls=true in its URI, or --plain');
   }
-  const keys = readKeys(key).map((one) => noteKeyOf(originOf(whose), one));
+  const keys = noteKeysIn(key, whose);
   const witnesses = recordsOf(witnessPlaces(witness ?? []));
-  const connection = mongoose.createConnection(uri, {
-    serverSelectionTimeoutMS: 5000,
-    appName: 'ablauf-audit',
-    autoIndex: false,
-    autoCreate: false,
-  });
-  await connection.asPromise();
-  return { connection, region: whose, options: { keys, witnesses }, close: () => connection.close() };
+  const connection = await connect({ uri, selectionTimeout: 5000, appName: 'ablauf-audit' });
+  return {
+    connection,
+    region: whose,
+    witnesses: witnesses.map(({ name }) => name),
+    personalParts: false,
+    verify: (source, progress) => verifyLog(source, { keys, witnesses, ...progress }),
+    close: () => connection.close(),
+  };
 }
 
 const keySchema = z.object({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: z.string().length(43) });
@@ -119,6 +140,11 @@ function readKeys(path: string): z.output<typeof keySchema>[] {
   } catch {
     throw new Error(`${path} holds no Ed25519 key as GET /v1/keys/public answers them`);
   }
+}
+
+/** The keys of a file, as those that sign a region's checkpoints. */
+function noteKeysIn(path: string, region: string) {
+  return readKeys(path).map((one) => noteKeyOf(originOf(region), one));
 }
 
 /** A path names a file, absolute or not. */
@@ -148,11 +174,10 @@ function progressTo(stream: NodeJS.WriteStream): VerifyOptions['progress'] {
   };
 }
 
-function tell(found: Verification, { region, options: { vault, witnesses = [] } }: Opened, { json }: Options): void {
-  const names = witnesses.map(({ name }) => name);
+function tell(found: Verification, { region, witnesses: names, personalParts }: Opened, { json }: Options): void {
   const { firstFault: fault } = found;
   if (json === true) {
-    print({ region, ...found, personalParts: vault !== undefined, witnesses: names });
+    print({ region, ...found, personalParts, witnesses: names });
   } else if (fault === undefined) {
     say(`The audit log of ${region} holds: ${found.entries} entries, from ${found.from ?? ''} to ${found.to ?? ''}.`);
     if (found.pruned !== undefined) {
@@ -160,7 +185,7 @@ function tell(found: Verification, { region, options: { vault, witnesses = [] } 
       const days = (retention / 86_400_000).toFixed(1);
       say(`It begins at number ${before}: it let go of what came before at ${at}, after a retention of ${days} days.`);
     }
-    if (vault === undefined) say('Personal parts were not opened, for want of their keys.');
+    if (!personalParts) say('Personal parts were not opened, for want of their keys.');
     if (names.length === 0) say('It was held against no witness: that it was not rewritten as a whole is not shown.');
     for (const name of names) say(`It is the one the witness ${name} saw.`);
   }

@@ -4,17 +4,14 @@ import { z } from 'zod';
 import { permissions } from '../../access';
 import {
   newestCheckpoint,
-  noteKeyOf,
-  originOf,
   proofOf,
   sourceIn,
-  verifyLog,
+  verifyOwnLog,
   type AuditEntry,
   type AuditEntryDocument,
   type Verification,
 } from '../../audit';
 import { native } from '../../database';
-import type { PublicKey } from '../../vault';
 import { cursorFor, positionIn } from '../cursors';
 import { opened } from '../notes';
 import { notFound } from '../problems';
@@ -108,22 +105,9 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield await Promise.resolve(bytes);
 }
 
-async function verify(workshop: Workshop): Promise<Verification> {
-  const { vault } = workshop.store;
-  const keys = await vault.publicKeys();
-  const found = await verifyBy(keys, workshop);
-  if (found.ok) return found;
-  // The signing key may have been replaced while the log was read: what was signed since is no fault.
-  const present = await vault.publicKeys();
-  return present.length === keys.length ? found : verifyBy(present, workshop);
-}
-
-function verifyBy(keys: readonly PublicKey[], { store, region, witnesses }: Workshop): Promise<Verification> {
-  return verifyLog(sourceIn(store.connection, region), {
-    keys: keys.map((key) => noteKeyOf(originOf(region), key)),
-    vault: store.vault,
-    ...(witnesses === undefined ? {} : { witnesses }),
-  });
+function verify({ store, region, witnesses }: Workshop): Promise<Verification> {
+  const source = sourceIn(store.connection, region);
+  return verifyOwnLog(source, store.vault, witnesses === undefined ? {} : { witnesses });
 }
 
 /** A position in the list: an entry's time and id. */
