@@ -1,21 +1,25 @@
+// Everything is stated here: a stray .swcrc must not change what the tests run.
+const swc = (syntax) => [
+  '@swc/jest',
+  {
+    swcrc: false,
+    jsc: { parser: { syntax }, target: 'es2023' },
+    module: { type: 'commonjs' },
+    sourceMaps: 'inline',
+  },
+];
+
+/** Packages that are ECMAScript modules only. Node requires them as they are; jest's own `require` does not, before Node 24.9. */
+const modulesOnly = ['jose', 'oauth4webapi', 'oidc-provider', 'openid-client'];
+
 /** @type {import('jest').Config} */
 module.exports = {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   // dist holds a second copy of every module once built; neither may shadow the sources.
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.ablauf/'],
-  transform: {
-    '^.+\\.tsx?$': [
-      '@swc/jest',
-      {
-        // Everything is stated here: a stray .swcrc must not change what the tests run.
-        swcrc: false,
-        jsc: { parser: { syntax: 'typescript', decorators: false }, target: 'es2023' },
-        module: { type: 'commonjs' },
-        sourceMaps: 'inline',
-      },
-    ],
-  },
+  transform: { '^.+\\.tsx?$': swc('typescript'), '^.+\\.m?js$': swc('ecmascript') },
+  transformIgnorePatterns: [`/node_modules/(?!(${modulesOnly.join('|')})/)`],
   globalSetup: '<rootDir>/test/helpers/global-setup.ts',
   globalTeardown: '<rootDir>/test/helpers/global-teardown.ts',
   // The servers a test talks to are real and shared by every file; more workers only make them wait for each other.
