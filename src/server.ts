@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
 import { createKeyring, followedCollections, registerKeys } from './access';
-import { createApp, registerIdempotency } from './api';
+import { createApp, keepRefusals, registerIdempotency } from './api';
 import { startSequencer } from './audit';
 import { readConfig } from './config';
 import { sayPlain } from './config-transit';
@@ -52,6 +52,7 @@ runMain('api', async () => {
   // Known by now, as a rule. Where Temporal is away the API starts without it, and ends should the namespace be another's.
   await Promise.race([ours, sleep(temporalPatience, undefined, { ref: false })]);
   const feed = followChanges(store.connection, { collections: followedCollections, log });
+  const refusals = keepRefusals({ store, clock: () => new Date(), log });
   const app = createApp({
     store,
     courses: openCourses({ connection, client, region, taskQueue }),
@@ -59,6 +60,7 @@ runMain('api', async () => {
     archives,
     keys: createKeyring({ model: keys, feed, adminKey: config.adminKey, clock: () => new Date() }),
     feed,
+    refusals,
     trustedProxies: config.access.trustedProxies,
     settings: config.settings,
     guard: config.guard,
@@ -100,6 +102,7 @@ runMain('api', async () => {
       server.close();
       server.closeIdleConnections();
       await closed;
+      await refusals.stop();
       management.close();
       await sequencer.stop();
       await connection.close();

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { ServiceError, type Client, type Connection } from '@temporalio/client';
 import pino from 'pino';
 import { createKeyring, followedCollections, registerKeys } from '../src/access';
-import { createApp, problemCatalogue, registerIdempotency } from '../src/api';
+import { createApp, keepRefusals, problemCatalogue, registerIdempotency } from '../src/api';
 import { openStore, prepareStore } from '../src/data';
 import { followChanges } from '../src/database';
 import { startMongodb } from '../src/embedded';
@@ -249,6 +249,7 @@ describe('when something is away', () => {
     await prepareStore(store);
     const broken: string[] = [];
     const feed = followChanges(store.connection, { collections: followedCollections, log: { warn: () => undefined } });
+    const refusals = keepRefusals({ store, clock: () => new Date(), log: pino({ level: 'silent' }) });
     const app = createApp({
       store,
       courses: api.system.courses,
@@ -257,6 +258,7 @@ describe('when something is away', () => {
       archives: api.system.archives,
       keys: createKeyring({ model, feed, adminKey, clock: () => new Date() }),
       feed,
+      refusals,
       settings: api.system.settings,
       region: 'eu-central-1',
       accountPaths: [['account']],

@@ -9,6 +9,7 @@ import { problemOf } from './failures';
 import { registerIdempotency } from './idempotency';
 import { handlerOf } from './pipeline';
 import { notFound, Problem, problemCatalogue } from './problems';
+import { refusedWith } from './refused';
 import { sendProblem, type Reply } from './reply';
 import type { Incoming, Route } from './route';
 import { allRoutes } from './routes';
@@ -46,7 +47,7 @@ export function createApp(dependencies: ApiDependencies): Express {
   app.use(() => {
     throw notFound('there is no such path');
   });
-  app.use(failing);
+  app.use(failing(workshop));
   return app;
 }
 
@@ -105,14 +106,19 @@ function causeOf(failure: unknown): string | undefined {
   return `${failure.name}: ${failure.message}${behind}`.slice(0, 500);
 }
 
-// Express knows an error handler by its four parameters.
-const failing: ErrorRequestHandler = (error: unknown, _request, response, _next) => {
-  const reply = response as Reply;
-  const problem = problemOf(error, { sent: false, writing: false, abandoned: false });
-  if (problem.status >= 500) reply.locals.failure ??= error;
-  if (reply.headersSent) {
-    reply.destroy();
-    return;
-  }
-  sendProblem(reply, problem);
-};
+/** The one place where requests end that something went wrong with, and where refusals are put on record. */
+function failing({ refusals }: Workshop): ErrorRequestHandler {
+  // Express knows an error handler by its four parameters.
+  return async (error: unknown, request, response, _next) => {
+    const reply = response as Reply;
+    const problem = problemOf(error, { sent: false, writing: false, abandoned: false });
+    if (problem.status >= 500) reply.locals.failure ??= error;
+    const refused = refusedWith(problem, request as Incoming, reply);
+    if (refused !== undefined) await refusals.enter(refused);
+    if (reply.headersSent) {
+      reply.destroy();
+      return;
+    }
+    sendProblem(reply, problem);
+  };
+}

@@ -19,7 +19,8 @@ export function arrival({ tls = 'off', region }: Pick<ApiDependencies, 'tls' | '
     // The first is what the client spoke; proxies behind the one with the certificate may add theirs.
     const spoken = request.headers['x-forwarded-proto']?.toString().split(',')[0]?.trim().toLowerCase();
     if (tls === 'proxy' && spoken !== undefined && spoken !== 'https') {
-      throw new Problem('forbidden', 'come over TLS; what this request carried may have been read on its way');
+      const detail = 'come over TLS; what this request carried may have been read on its way';
+      throw new Problem('forbidden', detail).because('transport');
     }
     const meant = request.headers['ablauf-region'];
     if (meant !== undefined && !meansSite(meant.toString(), region)) throw wrongRegion();

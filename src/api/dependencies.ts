@@ -8,6 +8,7 @@ import type { Settings } from '../lifecycle';
 import type { ProcessorSettings } from '../processors';
 import type { Courses, Jobs } from '../temporal';
 import type { ServerTls } from '../transit';
+import type { Refusals } from './refusals';
 
 /** Whom to tell of vulnerabilities, as RFC 9116 has it. */
 export interface SecurityContact {
@@ -30,6 +31,8 @@ export interface ApiDependencies {
   readonly keys: Keyring;
   /** What changes in the database, for what is remembered of it. */
   readonly feed: ChangeFeed;
+  /** Where refusals are put on record. */
+  readonly refusals: Refusals;
   /** The deployment's configured numbers. */
   readonly settings: Settings;
   /** What stands between a deadline and the erasure it brings. */

@@ -3,4 +3,5 @@ export { createApp, routesOf } from './app';
 export type { ApiDependencies, SecurityContact } from './dependencies';
 export { registerIdempotency } from './idempotency';
 export { problemCatalogue } from './problems';
+export { keepRefusals, type Refusals } from './refusals';
 export type { Route } from './route';

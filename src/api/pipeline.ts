@@ -38,6 +38,7 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
   async function answer(request: Incoming, response: Reply, progress: Progress): Promise<Sendable> {
     const principal = route.roles === 'public' ? nobodyAt(request) : await authenticate(workshop, request);
     response.locals.actor = principal.actor.id;
+    response.locals.principal = principal;
     try {
       if (route.roles !== 'public' && !route.roles.includes(principal.role)) {
         throw new Problem('forbidden', `the role ${principal.role} may not do this`);
@@ -49,7 +50,6 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
       return answered.file === undefined ? written(answered) : await fileAnswer(request, answered, answered.file);
     } catch (error) {
       const problem = problemOf(error, progress);
-      if (problem.code === 'forbidden' && isWrite) await auditRefusal(request, response, principal);
       if (problem.status >= 500) response.locals.failure = error;
       throw problem;
     }
@@ -138,31 +138,13 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
     return account === undefined ? {} : { account };
   }
 
-  /** R19: a refused attempt to change something is a key event. That it was refused must not depend on writing it down. */
-  async function auditRefusal(request: Incoming, response: Reply, { actor }: Principal): Promise<void> {
-    const account = ofAccount ? request.params['id'] : undefined;
-    const { store, clock, log } = workshop;
-    try {
-      await store.transaction((session) =>
-        store.audit.append(session, {
-          at: clock(),
-          actor,
-          action: 'auth.refused',
-          details: { method: route.method.toUpperCase(), path: route.path },
-          requestId: response.locals.requestId,
-          ...(account === undefined || !accountIdPattern.test(account) ? {} : { account }),
-        }),
-      );
-    } catch (error) {
-      log.warn({ err: error }, 'a refusal could not be audited');
-    }
-  }
-
   const patience = workshop.patience ?? standardPatience;
   const stillWell = route.bounded ? undefined : () => workshop.store.connection.readyState === connected;
 
   return async (request, response) => {
     response.locals.route = route.path;
+    const account = ofAccount ? request.params['id'] : undefined;
+    if (account !== undefined && accountIdPattern.test(account)) response.locals.account = account;
     const progress: Progress = { sent: false, writing: false, abandoned: false };
     send(response, await inTime(answer(request, response, progress), progress, patience, stillWell));
   };

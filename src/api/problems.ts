@@ -1,5 +1,6 @@
 /** The catalogue of problems (RFC 9457): every way the API says no. Clients tell them apart by code. */
 import type { Flaw } from '../lifecycle';
+import type { Refusal, RefusalReason } from './refusal-reasons';
 
 export const problemCatalogue = {
   validation: { status: 400, title: 'The request does not fit' },
@@ -35,6 +36,8 @@ export interface ProblemExtras {
 /** A no that is meant for the client, word for word. */
 export class Problem extends Error {
   override readonly name = 'Problem';
+  #refusal: Refusal | undefined;
+
   constructor(
     readonly code: ProblemCode,
     readonly detail?: string,
@@ -46,6 +49,17 @@ export class Problem extends Error {
 
   get status(): number {
     return problemCatalogue[this.code].status;
+  }
+
+  /** Why somebody is refused by it, for the audit log alone; see {@link because}. */
+  get refusal(): Refusal | undefined {
+    return this.#refusal;
+  }
+
+  /** Says for the audit log why somebody is refused, and where it is known whom. The client is told nothing of it. */
+  because(reason: RefusalReason, more: Omit<Refusal, 'reason'> = {}): this {
+    this.#refusal = { reason, ...more };
+    return this;
   }
 
   /** The body, without the members that belong to one request. */

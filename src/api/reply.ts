@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { STATUS_CODES } from 'node:http';
 import type { Response } from 'express';
+import type { Principal } from '../access';
 import type { KeptAnswer } from './idempotency';
 import type { Problem } from './problems';
 import type { Answer } from './route';
@@ -13,6 +14,10 @@ export interface Locals {
   /** The declared path, once known. The path itself may hold what no log should. */
   route?: string;
   actor?: string;
+  /** Who asks, once known. */
+  principal?: Principal;
+  /** The account the path names, where it can be one. */
+  account?: string;
   /** What went wrong on our side; the client is not told. */
   failure?: unknown;
   /** A file was sent: how long that takes is up to the client. */

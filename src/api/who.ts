@@ -8,7 +8,9 @@ import type { Workshop } from './workshop';
 /** Whoever sends a request, with the address they come from. @throws {Problem} `unauthenticated` */
 export async function authenticate({ keys }: Workshop, request: Incoming): Promise<Principal> {
   const principal = await keys.find(bearerOf(request));
-  if (principal === undefined) throw unauthenticated('the key is not known, has expired or was revoked');
+  if (principal === undefined) {
+    throw unauthenticated('the key is not known, has expired or was revoked').because('unknown-key');
+  }
   return from(request, principal);
 }
 

@@ -3,7 +3,14 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import pino from 'pino';
 import { createKeyring, followedCollections, registerKeys } from '../../src/access';
-import { createApp, registerIdempotency, routesOf, type ApiDependencies, type Route } from '../../src/api';
+import {
+  createApp,
+  keepRefusals,
+  registerIdempotency,
+  routesOf,
+  type ApiDependencies,
+  type Route,
+} from '../../src/api';
 import { prepareStore } from '../../src/data';
 import { followChanges } from '../../src/database';
 import type { Role } from '../../src/lifecycle';
@@ -88,6 +95,7 @@ async function serve(system: System, options: ApiOptions): Promise<Api> {
   const clock = () => new Date();
   const logged: string[] = [];
   const feed = followChanges(store.connection, { collections: followedCollections, log: loudly });
+  const log = pino({ level: 'info' }, { write: (line: string) => logged.push(line) });
   const given: ApiDependencies = {
     store,
     courses: system.courses,
@@ -96,11 +104,12 @@ async function serve(system: System, options: ApiOptions): Promise<Api> {
     archives: system.archives,
     keys: createKeyring({ model, feed, adminKey, clock }),
     feed,
+    refusals: keepRefusals({ store, clock, log }),
     settings: system.settings,
     region,
     accountPaths: [['metadata', 'user_api_key_org_id']],
     clock,
-    log: pino({ level: 'info' }, { write: (line: string) => logged.push(line) }),
+    log,
     health: () => Promise.resolve({ mongodb: 'ok', temporal: 'ok', worker: 'ok' }),
     patience: 20_000,
     ...(options.processors === undefined ? {} : { processors: options.processors }),
@@ -148,6 +157,7 @@ async function serve(system: System, options: ApiOptions): Promise<Api> {
     async stop() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
+      await dependencies.refusals.stop();
       await feed.stop();
       await system.stop();
     },
