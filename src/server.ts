@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
-import { createKeyring, followedCollections, registerKeys } from './access';
+import { createKeyring, followedCollections, noteKeyUses, registerKeys, registerKeyUses } from './access';
 import { createApp, keepRefusals, registerIdempotency } from './api';
 import { startSequencer } from './audit';
 import { readConfig } from './config';
@@ -37,6 +37,7 @@ runMain('api', async () => {
   sayPlain(config, log);
   const store = await openConfiguredStore(config, vault, { appName: 'ablauf-api', socketTimeout: databasePatience });
   const keys = registerKeys(store.connection);
+  registerKeyUses(store.connection);
   registerIdempotency(store.connection);
   registerExports(store.connection);
   await prepareStore(store);
@@ -53,12 +54,13 @@ runMain('api', async () => {
   await Promise.race([ours, sleep(temporalPatience, undefined, { ref: false })]);
   const feed = followChanges(store.connection, { collections: followedCollections, log });
   const refusals = keepRefusals({ store, clock: () => new Date(), log });
+  const uses = noteKeyUses({ store, log });
   const app = createApp({
     store,
     courses: openCourses({ connection, client, region, taskQueue }),
     jobs: openJobs({ client, taskQueue }),
     archives,
-    keys: createKeyring({ model: keys, feed, adminKey: config.adminKey, clock: () => new Date() }),
+    keys: createKeyring({ model: keys, feed, adminKey: config.adminKey, clock: () => new Date(), uses }),
     feed,
     refusals,
     trustedProxies: config.access.trustedProxies,
@@ -104,6 +106,7 @@ runMain('api', async () => {
       await closed;
       await refusals.stop();
       management.close();
+      await uses.stop();
       await sequencer.stop();
       await connection.close();
       await feed.stop();

@@ -229,7 +229,7 @@ describe('GET /v1/accounts/:id/timeline', () => {
     expect(seen[1]).toEqual({
       id: expect.any(String) as string,
       at: expect.stringMatching(/Z$/) as string,
-      actor: { type: 'key', id: 'bootstrap' },
+      actor: { type: 'key', id: 'bootstrap', address: '127.0.0.1' },
       action: 'account.suspended',
       account: id,
       details: { reason: 'other' },

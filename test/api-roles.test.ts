@@ -1,5 +1,6 @@
 /** Who may do what: the table of roles, customers and their account's standing, and keys. */
 import { roles, type Role } from '../src/lifecycle';
+import { currentRolesPage, rolesPage } from '../scripts/roles-docs';
 import { startApi, type Api } from './helpers/api';
 
 let api: Api;
@@ -57,6 +58,8 @@ const table: Readonly<Record<string, readonly Role[]>> = {
   'PUT /v1/settings/policy': ['admin', 'operator'],
   'GET /v1/api-keys': ['admin', 'auditor'],
   'POST /v1/api-keys': ['admin'],
+  'GET /v1/api-keys/:id': ['admin', 'auditor'],
+  'POST /v1/api-keys/:id/rotate': ['admin'],
   'DELETE /v1/api-keys/:id': ['admin'],
   'POST /codec/encode': ['admin', 'operator'],
   'POST /codec/decode': ['admin', 'operator'],
@@ -68,6 +71,10 @@ const table: Readonly<Record<string, readonly Role[]>> = {
 };
 
 describe('roles', () => {
+  it('are what docs/roles.md says (renew it with npm run docs:roles)', () => {
+    expect(currentRolesPage()).toBe(rolesPage());
+  });
+
   it('are declared for every call as the table says', () => {
     const declared = api.routes.flatMap(({ method, path, roles: allowed }) =>
       allowed === 'public' ? [] : [[`${method.toUpperCase()} ${path}`, [...allowed].sort()]],

@@ -2,6 +2,7 @@
 import { Schema, type Connection, type Model } from 'mongoose';
 import type { Sealed } from '../data';
 import type { Role } from '../lifecycle';
+import type { Scope } from './principal';
 
 /** A key. */
 export interface ApiKeyDocument {
@@ -11,12 +12,17 @@ export interface ApiKeyDocument {
   readonly role: Role;
   /** The account of a customer's key. */
   readonly account?: string;
+  /** What it was given expressly. A key stored before there were scopes has none. */
+  readonly scopes?: readonly Scope[];
   /** SHA-256 of the key, in hexadecimal. */
   readonly hash: string;
   readonly createdAt: Date;
   readonly createdBy: string;
   readonly expiresAt?: Date;
   readonly revokedAt?: Date;
+  /** The key it took over from, and the one that took over from it. */
+  readonly rotatedFrom?: string;
+  readonly rotatedTo?: string;
 }
 
 const schema = new Schema<ApiKeyDocument>(
@@ -25,11 +31,14 @@ const schema = new Schema<ApiKeyDocument>(
     name: Schema.Types.Mixed,
     role: { type: String, required: true },
     account: String,
+    scopes: { type: [String], default: undefined },
     hash: { type: String, required: true },
     createdAt: { type: Date, required: true },
     createdBy: { type: String, required: true },
     expiresAt: Date,
     revokedAt: Date,
+    rotatedFrom: String,
+    rotatedTo: String,
   },
   { collection: 'apiKeys', versionKey: false, minimize: false, strict: 'throw' },
 );

@@ -7,8 +7,15 @@ export type Scope = (typeof scopes)[number];
 /** How somebody has shown who they are. */
 export type Shown =
   | { readonly by: 'key'; readonly scopes: readonly Scope[] }
-  /** `session` is its id, which opens nothing; `authenticatedAt` is when the person last proved to their provider who they are. */
-  | { readonly by: 'session'; readonly session: string; readonly authenticatedAt: Date }
+  | {
+      readonly by: 'session';
+      /** Its id, which opens nothing. */
+      readonly session: string;
+      /** By whom they signed in, as the configuration calls them. */
+      readonly provider: string;
+      /** When the person last proved to their provider who they are. */
+      readonly authenticatedAt: Date;
+    }
   | { readonly by: 'nothing' };
 
 /** Somebody who has shown who they are. */

@@ -1,5 +1,6 @@
 /** Who may do what (the table "Roles" of the contract), by what is asked. Transitions take theirs from the lifecycle's table. */
 import { roles, rolesFor, type Role } from '../lifecycle';
+import type { Scope } from './principal';
 
 /** The roles of everything that is not a transition of an account. */
 export const permissions = {
@@ -63,3 +64,11 @@ export type Permission = keyof typeof permissions;
 export function may(role: Role, permission: Permission): boolean {
   return (permissions[permission] as readonly Role[]).includes(role);
 }
+
+/** Whose keys may be given a scope: those of the roles that may do something which needs it. */
+export const scopeRoles = {
+  holds: permissions.releaseHold,
+  reopen: permissions.reopen,
+  keys: permissions.manageKeys,
+  settings: permissions.changeSettings,
+} as const satisfies Record<Scope, readonly Role[]>;

@@ -40,6 +40,8 @@ export interface ApiDependencies {
   readonly region: string;
   /** The proxies in front, as addresses and networks (CIDR): what they say of a request's way is believed. @default none */
   readonly trustedProxies?: readonly string[];
+  /** How old a sign-in may be for what needs a fresh one, in milliseconds. @default ten minutes */
+  readonly stepUpAge?: number;
   /** How clients reach it; see `ServerTls`. @default 'off' */
   readonly tls?: ServerTls['kind'];
   /** Where a payload names its account. */

@@ -25,6 +25,7 @@ import { notFound, Problem } from './problems';
 import { send, written, type Reply, type Sendable } from './reply';
 import type { Call, Incoming, Route } from './route';
 import { openAccount } from './standing';
+import { assertSteppedUp, standardStepUpAge } from './step-up';
 import { authenticate, nobodyAt } from './who';
 import type { Workshop } from './workshop';
 
@@ -34,6 +35,7 @@ export type Handler = (request: Incoming, response: Reply) => Promise<void>;
 export function handlerOf(route: Route, workshop: Workshop, idempotency: IdempotencyStore): Handler {
   const isWrite = route.method !== 'get';
   const ofAccount = route.path.startsWith('/v1/accounts/:id');
+  const { stepUpAge = standardStepUpAge } = workshop;
 
   async function answer(request: Incoming, response: Reply, progress: Progress): Promise<Sendable> {
     const principal = route.roles === 'public' ? nobodyAt(request) : await authenticate(workshop, request);
@@ -43,6 +45,7 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
       if (route.roles !== 'public' && !route.roles.includes(principal.role)) {
         throw new Problem('forbidden', `the role ${principal.role} may not do this`);
       }
+      if (route.stepUp !== undefined) assertSteppedUp(principal, route.stepUp, stepUpAge, workshop.clock());
       const call = await read(request, response, principal, progress);
       const key = route.idempotent && isWrite ? idempotencyKeyOf(request) : undefined;
       if (key !== undefined) return await answerOnce(request, call, key);

@@ -14,7 +14,8 @@ import {
   processorKinds,
   tombstoneIdPattern,
 } from '../data';
-import { accountStates, plans, roles } from '../lifecycle';
+import { scopeRoles, scopes } from '../access';
+import { accountStates, plans, roles, type Role } from '../lifecycle';
 import { changePolicySchema, durationSchema, instantSchema } from '../lifecycle/schemas';
 import { isSecret } from '../processors';
 import type { SignedBody } from './route';
@@ -167,8 +168,18 @@ export const newKeySchema = z
     role: z.enum(roles),
     account: accountId.optional(),
     expiresAt: instant.optional(),
+    scopes: z
+      .array(z.enum(scopes))
+      .max(scopes.length)
+      .default([])
+      .transform((given) => scopes.filter((scope) => given.includes(scope))),
   })
   .superRefine((body, context) => {
+    const useless = body.scopes.filter((scope) => !(scopeRoles[scope] as readonly Role[]).includes(body.role));
+    if (useless.length > 0) {
+      const message = `the role ${body.role} may do nothing that needs ${useless.join(', ')}`;
+      context.addIssue({ code: 'custom', path: ['scopes'], message });
+    }
     if (body.role === 'customer' && body.account === undefined) {
       context.addIssue({ code: 'custom', path: ['account'], message: 'a customer key names its account' });
     }

@@ -1,6 +1,11 @@
 /**
- * Remembering what was read of documents until they change. While a change feed is current, nothing is read again; while it is
- * not, what was read counts for as long as a change may take to be told, and then is read anew.
+ * Remembering what was read of documents until they change.
+ *
+ * 1. While a change feed is current, what was read counts until a change is told, but no longer than a minute: nothing is believed
+ *    for ever because a stream said nothing.
+ * 2. While it is not, what was read counts for as long as a change may take to be told, and then is read anew.
+ * 3. What was being read while something changed is given to who asked for it before, and not remembered.
+ * 4. What there was not is remembered apart: whoever asks for thousands of things there are not displaces nothing there is.
  */
 import type { ChangeFeed } from './changes';
 
@@ -13,7 +18,7 @@ export interface MemoryOptions<V> {
   readonly idOf: (value: V) => string;
   /** How long after it was acknowledged a change may go unseen, in milliseconds. */
   readonly lag: number;
-  /** How many keys are remembered at most. @default 10000 */
+  /** How many keys are remembered at most, and how many there was nothing for. @default 10000 */
   readonly most?: number;
 }
 
@@ -26,16 +31,26 @@ export interface Memory<V> {
 }
 
 interface Remembered<V> {
-  readonly value: V | undefined;
+  readonly value: V;
   readonly readAt: number;
 }
+
+interface Reading<V> {
+  readonly value: Promise<V | undefined>;
+  readonly readAt: number;
+}
+
+/** How long anything counts, in milliseconds. */
+const longest = 60_000;
 
 /** Begins to remember. */
 export function remember<V>({ feed, collection, read, idOf, lag, most = 10_000 }: MemoryOptions<V>): Memory<V> {
   const remembered = new Map<string, Remembered<V>>();
   /** The keys by which the values of a document are remembered. */
   const keys = new Map<string, Set<string>>();
-  const reading = new Map<string, Promise<V | undefined>>();
+  /** What there was not, and when. */
+  const missing = new Map<string, number>();
+  const reading = new Map<string, Reading<V>>();
   let generation = 0;
   feed.on(collection, (id) => forget(typeof id === 'string' ? id : undefined));
 
@@ -46,6 +61,7 @@ export function remember<V>({ feed, collection, read, idOf, lag, most = 10_000 }
     if (id === undefined) {
       remembered.clear();
       keys.clear();
+      missing.clear();
       return;
     }
     for (const key of keys.get(id) ?? []) remembered.delete(key);
@@ -53,31 +69,38 @@ export function remember<V>({ feed, collection, read, idOf, lag, most = 10_000 }
   }
 
   function drop(key: string): void {
-    const value = remembered.get(key)?.value;
+    const known = remembered.get(key);
+    if (known === undefined) return;
     remembered.delete(key);
-    if (value === undefined) return;
-    const id = idOf(value);
+    const id = idOf(known.value);
     const all = keys.get(id);
     all?.delete(key);
     if (all?.size === 0) keys.delete(id);
   }
 
-  function keep(key: string, entry: Remembered<V>): void {
+  function keep(key: string, value: V | undefined, readAt: number): void {
     drop(key);
-    const oldest = remembered.size >= most ? remembered.keys().next() : undefined;
-    if (oldest?.done === false) drop(oldest.value);
-    remembered.set(key, entry);
-    if (entry.value === undefined) return;
-    const id = idOf(entry.value);
+    missing.delete(key);
+    if (value === undefined) {
+      makeRoom(missing, (oldest) => missing.delete(oldest));
+      missing.set(key, readAt);
+      return;
+    }
+    makeRoom(remembered, drop);
+    remembered.set(key, { value, readAt });
+    const id = idOf(value);
     keys.set(id, (keys.get(id) ?? new Set()).add(key));
   }
 
-  async function readAnew(key: string): Promise<V | undefined> {
-    // The age counts from before the question, so that it is never older than it looks.
-    const readAt = performance.now();
+  function makeRoom(map: ReadonlyMap<string, unknown>, remove: (key: string) => void): void {
+    const oldest = map.size >= most ? map.keys().next() : undefined;
+    if (oldest?.done === false) remove(oldest.value);
+  }
+
+  async function readAnew(key: string, readAt: number): Promise<V | undefined> {
     const asked = generation;
     const value = await read(key);
-    if (asked === generation) keep(key, { value, readAt });
+    if (asked === generation) keep(key, value, readAt);
     return value;
   }
 
@@ -85,18 +108,23 @@ export function remember<V>({ feed, collection, read, idOf, lag, most = 10_000 }
     get(key) {
       const known = remembered.get(key);
       if (known !== undefined) {
-        const isRecent = performance.now() - known.readAt <= lag;
+        const age = performance.now() - known.readAt;
+        if (age <= lag || (age <= longest && feed.isCurrent(lag))) return known.value;
+      } else {
         // Of what there was not, no change tells: a document may have come since.
-        if (isRecent || (known.value !== undefined && feed.isCurrent(lag))) return known.value;
+        const missed = missing.get(key);
+        if (missed !== undefined && performance.now() - missed <= lag) return undefined;
       }
-      // One question to the database answers all who ask the same at that moment.
+      // One question to the database answers all who ask the same at that moment; not who comes when its answer is long due.
+      const readAt = performance.now();
       const underWay = reading.get(key);
-      if (underWay !== undefined) return underWay;
-      const started = readAnew(key).finally(() => {
-        if (reading.get(key) === started) reading.delete(key);
+      if (underWay !== undefined && readAt - underWay.readAt <= lag) return underWay.value;
+      // The age counts from before the question, so that nothing is older than it looks.
+      const value = readAnew(key, readAt).finally(() => {
+        if (reading.get(key)?.value === value) reading.delete(key);
       });
-      reading.set(key, started);
-      return started;
+      reading.set(key, { value, readAt });
+      return value;
     },
     forget,
   };

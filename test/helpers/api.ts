@@ -2,7 +2,17 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import pino from 'pino';
-import { createKeyring, followedCollections, registerKeys } from '../../src/access';
+import {
+  createKeyring,
+  followedCollections,
+  noteKeyUses,
+  registerKeys,
+  registerKeyUses,
+  scopeRoles,
+  scopes,
+  type KeyUses,
+  type Scope,
+} from '../../src/access';
 import {
   createApp,
   keepRefusals,
@@ -42,8 +52,10 @@ export interface Api {
   /** Lines the API logged. */
   readonly logged: string[];
   ask(method: string, path: string, asked?: Asked): Promise<Answered>;
-  /** Makes a key. */
-  keyFor(role: Role, account?: string, name?: string): Promise<string>;
+  /** Writes down when keys were last used, as far as it is due. */
+  readonly uses: KeyUses;
+  /** Makes a key, with every scope its role has a use for where none are named. */
+  keyFor(role: Role, account?: string, name?: string, given?: readonly Scope[]): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -90,19 +102,21 @@ export async function startTimeSkippingApi(options: ApiOptions = {}): Promise<Ap
 async function serve(system: System, options: ApiOptions): Promise<Api> {
   const { store } = system;
   const model = registerKeys(store.connection);
+  registerKeyUses(store.connection);
   registerIdempotency(store.connection);
   await prepareStore(store);
   const clock = () => new Date();
   const logged: string[] = [];
   const feed = followChanges(store.connection, { collections: followedCollections, log: loudly });
   const log = pino({ level: 'info' }, { write: (line: string) => logged.push(line) });
+  const uses = noteKeyUses({ store, log: loudly });
   const given: ApiDependencies = {
     store,
     courses: system.courses,
     jobs: system.jobs,
     guard: system.guard,
     archives: system.archives,
-    keys: createKeyring({ model, feed, adminKey, clock }),
+    keys: createKeyring({ model, feed, adminKey, clock, uses }),
     feed,
     refusals: keepRefusals({ store, clock, log }),
     settings: system.settings,
@@ -148,8 +162,14 @@ async function serve(system: System, options: ApiOptions): Promise<Api> {
     routes: routesOf(dependencies),
     logged,
     ask,
-    async keyFor(role, account, name) {
-      const body = { role, ...(account === undefined ? {} : { account }), ...(name === undefined ? {} : { name }) };
+    uses,
+    async keyFor(role, account, name, given = scopesOf(role)) {
+      const body = {
+        role,
+        scopes: given,
+        ...(account === undefined ? {} : { account }),
+        ...(name === undefined ? {} : { name }),
+      };
       const made = await ask('POST', '/v1/api-keys', { body });
       if (made.status !== 201) throw new Error(`no key was made: ${made.text}`);
       return String(made.body['key']);
@@ -158,10 +178,16 @@ async function serve(system: System, options: ApiOptions): Promise<Api> {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
       await dependencies.refusals.stop();
+      await uses.stop();
       await feed.stop();
       await system.stop();
     },
   };
+}
+
+/** The scopes a role has a use for. */
+export function scopesOf(role: Role): Scope[] {
+  return scopes.filter((scope) => (scopeRoles[scope] as readonly Role[]).includes(role));
 }
 
 /** Listens on a free port. */

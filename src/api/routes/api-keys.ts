@@ -2,26 +2,48 @@
 import { randomBytes } from 'node:crypto';
 import type { ClientSession } from 'mongoose';
 import { z } from 'zod';
-import { protect, reveal, type Opened } from '../../data';
+import {
+  hashOf,
+  newKey,
+  permissions,
+  registerKeys,
+  type ApiKeyDocument,
+  type Principal,
+  type Scope,
+} from '../../access';
+import { protect, type Opened } from '../../data';
 import { native } from '../../database';
-import { hashOf, newKey, permissions, registerKeys, type ApiKeyDocument } from '../../access';
+import { formatDuration, parseDuration } from '../../lifecycle';
+import { durationSchema } from '../../lifecycle/schemas';
 import { pageOf, positionIn } from '../cursors';
+import { createKeyView, keyShape, newKeyShape } from '../keys';
 import { invalid, notFound, Problem } from '../problems';
 import { route, type Call, type Route } from '../route';
 import { keyParamsSchema, newKeySchema, noQuerySchema, pageSchema } from '../schemas';
 import { openAccount } from '../standing';
 import type { Workshop } from '../workshop';
-import { UnreadableValueError, type Cipher } from '../../vault';
-import { write } from '../writes';
+import { write, type Write } from '../writes';
 
 type NewKey = z.output<typeof newKeySchema>;
 const listName = 'api-keys';
 const collection = 'apiKeys';
+/** Thirty days, in milliseconds. */
+const longestOverlap = 2_592_000_000;
+
+/** How long the old key goes on beside the new one. */
+const rotationSchema = z.strictObject({
+  overlap: durationSchema
+    .default('P1D')
+    .transform((text) => parseDuration(text))
+    .refine((overlap) => overlap <= longestOverlap, `must be at most ${formatDuration(longestOverlap)}`),
+});
+type Rotation = z.output<typeof rotationSchema>;
 
 export function keyRoutes(workshop: Workshop): Route[] {
-  const { store, keys: keyring, clock, log } = workshop;
+  const { store, keys: keyring, clock } = workshop;
   const { vault } = store;
   const keys = native(registerKeys(store.connection));
+  const view = createKeyView(workshop);
   return [
     route({
       method: 'get',
@@ -29,6 +51,12 @@ export function keyRoutes(workshop: Workshop): Route[] {
       roles: permissions.readKeys,
       summary: 'Lists keys, without what opens anything.',
       query: pageSchema,
+      answers: {
+        200: {
+          description: 'A page of keys.',
+          schema: z.object({ items: z.array(keyShape), nextCursor: z.string().nullable() }),
+        },
+      },
       async handle({ query }) {
         const after = positionIn(listName, query.cursor, z.tuple([z.string()]));
         const documents = await keys
@@ -43,30 +71,58 @@ export function keyRoutes(workshop: Workshop): Route[] {
           ({ _id }) => [_id],
           (document) => document,
         );
-        return { status: 200, body: { ...page, items: await keysFor(page.items) } };
+        return { status: 200, body: { ...page, items: await view.stored(page.items) } };
       },
     }),
     route({
       method: 'post',
       path: '/v1/api-keys',
       roles: permissions.manageKeys,
+      stepUp: 'keys',
       summary: 'Makes a key and shows it this once.',
       query: noQuerySchema,
       body: newKeySchema,
+      answers: { 201: { description: 'The key, shown this once.', schema: newKeyShape } },
       handle: create,
+    }),
+    route({
+      method: 'get',
+      path: '/v1/api-keys/:id',
+      roles: permissions.readKeys,
+      summary: 'A key, without what opens anything.',
+      params: keyParamsSchema,
+      query: noQuerySchema,
+      answers: { 200: { description: 'The key.', schema: keyShape } },
+      async handle({ params }) {
+        const [shown] = await view.stored([await find(params.id)]);
+        return { status: 200, body: shown };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/v1/api-keys/:id/rotate',
+      roles: permissions.manageKeys,
+      stepUp: 'keys',
+      summary: 'Makes a key that takes over from another one, which goes on for a while.',
+      params: keyParamsSchema,
+      query: noQuerySchema,
+      body: rotationSchema,
+      answers: { 201: { description: 'The new key, shown this once.', schema: newKeyShape } },
+      handle: rotate,
     }),
     route({
       method: 'delete',
       path: '/v1/api-keys/:id',
       roles: permissions.manageKeys,
+      stepUp: 'keys',
       summary: 'Revokes a key.',
       params: keyParamsSchema,
       query: noQuerySchema,
+      answers: { 204: { description: 'It opens nothing any more.' } },
       async handle(call) {
         const { id } = call.params;
         const answer = await write(workshop, call, async (session) => {
-          const found = await keys.findOne<ApiKeyDocument>({ _id: id }, { session });
-          if (found === null) throw notFound('there is no such key');
+          const found = await find(id, session);
           if (found.revokedAt !== undefined) return { answer: { status: 204 } };
           await keys.updateOne({ _id: id }, { $set: { revokedAt: clock() } }, { session });
           return { answer: { status: 204 }, entry: { action: 'key.revoked', ...subjectOf(found) } };
@@ -77,58 +133,77 @@ export function keyRoutes(workshop: Workshop): Route[] {
     }),
   ];
 
+  async function find(id: string, session?: ClientSession): Promise<ApiKeyDocument> {
+    const found = await keys.findOne<ApiKeyDocument>({ _id: id }, session === undefined ? {} : { session });
+    if (found === null) throw notFound('there is no such key');
+    return found;
+  }
+
   async function create(call: Call<unknown, unknown, NewKey>) {
-    const { name, role, account, expiresAt } = call.body;
+    const { name, role, account, expiresAt, scopes } = call.body;
     const now = clock();
     if (expiresAt !== undefined && expiresAt <= now)
       throw invalid([{ path: 'expiresAt', detail: 'must lie in the future' }]);
-    const key = newKey();
+    assertOwnScopes(call.principal, scopes);
+    const { key, hash } = fresh();
     const document: Opened<ApiKeyDocument> = {
-      _id: `key_${randomBytes(12).toString('hex')}`,
+      _id: newId(),
       ...(name === undefined ? {} : { name }),
       role,
       ...(account === undefined ? {} : { account }),
-      hash: hashOf(key),
+      ...(scopes.length === 0 ? {} : { scopes }),
+      hash,
       createdAt: now,
       createdBy: call.principal.actor.id,
       ...(expiresAt === undefined ? {} : { expiresAt }),
     };
-    return write(workshop, call, async (session) => {
-      if (account !== undefined) await assertLives(call, account, session);
-      const cipher = account === undefined ? await vault.systemCipher('staff') : await vault.cipherOf(account);
-      await keys.insertOne(protect<ApiKeyDocument>(cipher, collection, document), { session });
-      const shown = keyFor(document);
-      return {
-        answer: { status: 201, body: { ...shown, key }, replay: shown },
-        entry: { action: 'key.created', ...subjectOf(document) },
-      };
-    });
+    return write(workshop, call, (session) => insert(call, document, key, session, 'key.created', {}));
   }
 
-  /** A name that cannot be opened is left out: its key is known by its id. */
-  async function keysFor(documents: readonly ApiKeyDocument[]) {
-    const named = documents.filter(({ name }) => name !== undefined);
-    const own = await vault.ciphersOf([...new Set(named.flatMap(({ account = [] }) => account))]);
-    const staff = await vault.systemCipher('staff');
-    return documents.map((document) => {
-      const { name: _name, ...nameless } = document;
-      const cipher = document.account === undefined ? staff : own.get(document.account);
-      return keyFor(cipher === undefined ? nameless : revealed(cipher, document, nameless));
+  /** The same role, account, scopes, name and end: a rotation changes what opens, and not what it opens. */
+  async function rotate(call: Call<{ id: string }, unknown, Rotation>) {
+    const { id } = call.params;
+    const { key, hash } = fresh();
+    const _id = newId();
+    const answer = await write(workshop, call, async (session) => {
+      const now = clock();
+      const found = await find(id, session);
+      assertRotatable(found, now);
+      assertOwnScopes(call.principal, found.scopes ?? []);
+      const endsAt = new Date(Math.min(now.getTime() + call.body.overlap, found.expiresAt?.getTime() ?? Infinity));
+      const { rotatedFrom: _before, ...rest } = await view.opened(found);
+      const document = { ...rest, _id, hash, createdAt: now, createdBy: call.principal.actor.id, rotatedFrom: id };
+      await keys.updateOne({ _id: id }, { $set: { expiresAt: endsAt, rotatedTo: _id } }, { session });
+      const details = { rotatedFrom: id, endsAt: endsAt.toISOString() };
+      return insert(call, document, key, session, 'key.rotated', details);
     });
+    keyring.forget(id);
+    return answer;
   }
 
-  function revealed(
-    cipher: Cipher,
-    document: ApiKeyDocument,
-    nameless: Opened<ApiKeyDocument>,
-  ): Opened<ApiKeyDocument> {
-    try {
-      return reveal(cipher, collection, document);
-    } catch (error) {
-      if (!(error instanceof UnreadableValueError)) throw error;
-      log.error({ err: error, key: document._id }, 'the name of a key cannot be opened');
-      return nameless;
-    }
+  async function insert(
+    call: Call,
+    document: Opened<ApiKeyDocument>,
+    key: string,
+    session: ClientSession,
+    action: string,
+    more: Readonly<Record<string, string>>,
+  ): Promise<Write> {
+    const { account } = document;
+    if (account !== undefined) await assertLives(call, account, session);
+    const cipher = account === undefined ? await vault.systemCipher('staff') : await vault.cipherOf(account);
+    await keys.insertOne(protect<ApiKeyDocument>(cipher, collection, document), { session });
+    const shown = view.made(document);
+    const { details, ...subject } = subjectOf(document);
+    return {
+      answer: {
+        status: 201,
+        body: { ...shown, key },
+        replay: shown,
+        headers: { Location: `/v1/api-keys/${document._id}` },
+      },
+      entry: { action, details: { ...details, ...more }, ...subject },
+    };
   }
 
   /** A key made while its account is being erased would outlive it: passing the gate makes the two a conflict. */
@@ -143,20 +218,36 @@ export function keyRoutes(workshop: Workshop): Route[] {
   }
 }
 
-function subjectOf({ _id, role, account, expiresAt }: Pick<ApiKeyDocument, '_id' | 'role' | 'account' | 'expiresAt'>) {
-  const details = { key: _id, role, ...(expiresAt === undefined ? {} : { expiresAt: expiresAt.toISOString() }) };
-  return { details, ...(account === undefined ? {} : { account }) };
+/** Nobody makes a key that is stronger than they are. Who has just signed in holds every scope. */
+function assertOwnScopes({ shown }: Principal, scopes: readonly Scope[]): void {
+  const missing = shown.by === 'key' ? scopes.filter((scope) => !shown.scopes.includes(scope)) : [];
+  if (missing.length === 0) return;
+  throw new Problem('forbidden', `a key does not give the scopes it has not been given itself: ${missing.join(', ')}`);
 }
 
-function keyFor({ _id, name, role, account, createdAt, createdBy, expiresAt, revokedAt }: Opened<ApiKeyDocument>) {
-  return {
-    id: _id,
-    ...(name === undefined ? {} : { name }),
+function assertRotatable({ revokedAt, expiresAt, rotatedTo }: ApiKeyDocument, now: Date): void {
+  if (revokedAt !== undefined) throw new Problem('conflict', 'the key is revoked');
+  if (rotatedTo !== undefined) throw new Problem('conflict', `another key has taken over from this one: ${rotatedTo}`);
+  if (expiresAt !== undefined && expiresAt <= now) throw new Problem('conflict', 'the key has expired');
+}
+
+function fresh() {
+  const key = newKey();
+  return { key, hash: hashOf(key) };
+}
+
+function newId(): string {
+  return `key_${randomBytes(12).toString('hex')}`;
+}
+
+type Subject = Pick<ApiKeyDocument, '_id' | 'role' | 'account' | 'expiresAt' | 'scopes'>;
+
+function subjectOf({ _id, role, account, expiresAt, scopes }: Subject) {
+  const details = {
+    key: _id,
     role,
-    ...(account === undefined ? {} : { account }),
-    createdAt: createdAt.toISOString(),
-    createdBy,
+    ...(scopes === undefined ? {} : { scopes }),
     ...(expiresAt === undefined ? {} : { expiresAt: expiresAt.toISOString() }),
-    ...(revokedAt === undefined ? {} : { revokedAt: revokedAt.toISOString() }),
   };
+  return { details, ...(account === undefined ? {} : { account }) };
 }

@@ -48,6 +48,7 @@ export function erasureRoutes(workshop: Workshop): Route[] {
       method: 'post',
       path: '/v1/settings/erasure-guard/release',
       roles: permissions.releaseErasures,
+      stepUp: 'settings',
       summary: 'Lets go erasures the breaker keeps back: those named, or all there are.',
       query: noQuerySchema,
       body: releaseSchema,

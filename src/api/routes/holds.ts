@@ -54,6 +54,7 @@ export function holdRoutes(workshop: Workshop): Route[] {
       method: 'delete',
       path: '/v1/accounts/:id/holds/:holdId',
       roles: permissions.releaseHold,
+      stepUp: 'holds',
       summary: 'Releases a hold.',
       params: holdParamsSchema,
       query: noQuerySchema,

@@ -69,6 +69,7 @@ export function processorRoutes(workshop: Workshop): Route[] {
       method: 'post',
       path: '/v1/processors',
       roles: permissions.manageProcessors,
+      stepUp: 'settings',
       summary:
         'Registers a processor: from now on it is told of every erasure. A secret that is made is shown this once.',
       query: noQuerySchema,
@@ -90,6 +91,7 @@ export function processorRoutes(workshop: Workshop): Route[] {
       method: 'delete',
       path: '/v1/processors/:id',
       roles: permissions.manageProcessors,
+      stepUp: 'settings',
       summary: 'Removes a processor: it is told of no further erasure, and still answers for those before.',
       params: processorParamsSchema,
       query: noQuerySchema,

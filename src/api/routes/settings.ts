@@ -29,6 +29,7 @@ export function settingsRoutes(workshop: Workshop): Route[] {
       method: 'put',
       path: '/v1/settings/policy',
       roles: permissions.changeSettings,
+      stepUp: 'settings',
       summary: "Replaces the deployment's default periods.",
       query: noQuerySchema,
       body: settingsSchema,

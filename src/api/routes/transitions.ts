@@ -32,6 +32,7 @@ export function transitionRoutes(workshop: Workshop): Route[] {
       path: `/v1/accounts/:id/${name}`,
       roles: permissions[name],
       standing,
+      ...(name === 'reopen' ? { stepUp: 'reopen' as const } : {}),
       summary,
       params: accountParamsSchema,
       query: noQuerySchema,
