@@ -103,7 +103,9 @@ module.exports = {
       name: 'domain-looks-down',
       comment: 'Domain folders do not know who serves or drives them.',
       severity: 'error',
-      from: { path: '^src/(data|database|audit|access|vault|processors|object-storage|exports|ledger|witnesses)/' },
+      from: {
+        path: '^src/(data|database|audit|access|vault|processors|object-storage|exports|ledger|witnesses|disclosures)/',
+      },
       to: { path: '^src/(api|activities|workflows|dashboard|embedded)/' },
     },
     {

@@ -10,6 +10,7 @@ import { readConfig } from './config';
 import { sayPlain } from './config-transit';
 import { assertDeclared, prepareStore } from './data';
 import { followChanges } from './database';
+import { registerProviders } from './disclosures';
 import { openArchives, registerExports } from './exports';
 import { checkHealth, serveMetrics } from './operations';
 import { openConfiguredLedger } from './open-ledger';
@@ -40,6 +41,7 @@ runMain('api', async () => {
   registerKeyUses(store.connection);
   registerIdempotency(store.connection);
   registerExports(store.connection);
+  registerProviders(store.connection);
   await prepareStore(store);
   // Over a connection of its own: looking through large collections may take longer than a request has patience.
   const patient = await openConfiguredStore(config, vault, { appName: 'ablauf-api-start' });

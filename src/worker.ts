@@ -5,6 +5,7 @@ import { createActivities } from './activities';
 import { startPruning, startSequencer } from './audit';
 import { assertDeclared, heldSubjects, prepareStore } from './data';
 import { readConfig } from './config';
+import { registerProviders } from './disclosures';
 import { sayPlain } from './config-transit';
 import { openArchives, registerExports } from './exports';
 import { createLog, runMain } from './process';
@@ -43,6 +44,7 @@ runMain('worker', async () => {
   sayPlain(config, log);
   const store = await openConfiguredStore(config, vault, { appName: 'ablauf-worker' });
   registerExports(store.connection);
+  registerProviders(store.connection);
   await prepareStore(store);
   await assertDeclared(store);
   const archives = openArchives(store, config.exports.s3);
@@ -136,6 +138,8 @@ const said = [
   'requestedAt',
   'attempts',
   'lastError',
+  'since',
+  'recovered',
   'workflowType',
   'activityType',
 ];

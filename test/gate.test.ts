@@ -77,6 +77,10 @@ const allowed: Readonly<Record<string, string>> = {
     'what a restore brought back of the course of an account that is erased; no records',
   'src/data/re-erase.ts lapseOf $unset':
     'until when something is kept of an erased account, once nothing is; no records',
+  'src/disclosures/register.ts replaceProvider replaceOne': 'an entry of the register of providers; no customer data',
+  'src/disclosures/register.ts removeProvider $unset':
+    'whom to ask at a provider that is removed, and notes on it; no customer data',
+  'src/disclosures/watch.ts look $unset': 'an alarm that is over; no customer data',
   'src/exports/end.ts removeBytes remove': 'bytes of an export that has ended, through the gate inside of it',
   'src/exports/end.ts removeBytes $unset': 'that there are bytes, once there are none; no records',
   'src/exports/end.ts removeLeftArchives remove': 'bytes of an export nobody knows, through the gate inside of it',

@@ -52,6 +52,9 @@ export const permissions = {
   shortenPeriods: ['admin'],
   readKeys: ['admin', 'auditor'],
   manageKeys: ['admin'],
+  /** The register of R24. */
+  readProviders: ['admin', 'operator', 'auditor', 'legal'],
+  manageProviders: ['admin'],
   readProcessors: ['admin', 'operator', 'auditor', 'legal'],
   manageProcessors: ['admin'],
   /** What Temporal stores encrypted: operators read courses in its Web UI. */

@@ -12,6 +12,7 @@ import { retainedActivities } from './retained';
 import { watchActivities } from './watch';
 import { courseActivities } from './courses';
 import { exportActivities } from './exports';
+import { disclosureActivities } from './disclosures';
 import { dataRotationActivities } from './data-rotation';
 
 export type { ConcludedErasure, LapseOutcome, RecordedStep, StepRecord } from '../data';
@@ -36,6 +37,7 @@ export function createActivities(dependencies: ActivityDependencies) {
     ...courseActivities(dependencies),
     ...rotationActivities(dependencies),
     ...dataRotationActivities(dependencies),
+    ...disclosureActivities(dependencies),
   };
 }
 

@@ -36,14 +36,19 @@ export function createApp(dependencies: ApiDependencies): Express {
   app.use(arrival(workshop) as RequestHandler);
   app.use('/codec', allowWebUi(workshop.webUiOrigins ?? []) as RequestHandler);
   app.use(whileClosed(workshop) as RequestHandler);
-  for (const route of routes) {
-    app[route.method](route.path, handlerOf(route, workshop, idempotency) as unknown as RequestHandler);
-  }
-  for (const [path, allow] of methodsByPath(routes)) {
+  const refuseOthers = ([path, allow]: readonly [string, string]): void => {
     app.all(path, () => {
       throw new Problem('method-not-allowed', undefined, {}, { Allow: allow });
     });
-  }
+  };
+  const methods = methodsByPath(routes);
+  routes.forEach((route, index) => {
+    app[route.method](route.path, handlerOf(route, workshop, idempotency) as unknown as RequestHandler);
+    const isLast = !routes.slice(index + 1).some(({ path }) => path === route.path);
+    // A path without parameters comes first, and would otherwise be taken for `/:id` of the ones after it.
+    if (isLast && !route.path.includes(':')) refuseOthers([route.path, methods.get(route.path) ?? '']);
+  });
+  for (const entry of methods) if (entry[0].includes(':')) refuseOthers(entry);
   app.use(() => {
     throw notFound('there is no such path');
   });

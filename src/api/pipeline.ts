@@ -64,6 +64,7 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
     if (params?.success === false) throw notFound();
     const query = route.query?.parse(request.query);
     const ifVersion = isWrite ? ifMatchOf(request) : undefined;
+    const { 'accept-language': acceptLanguage } = request.headers;
     let body: unknown;
     if (route.signed === true) body = { headers: request.headers, body: await readBytes(request, response) };
     else if (route.text === true) body = await readText(request, response);
@@ -78,6 +79,7 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
       progress,
       standing: route.standing,
       ...(ifVersion === undefined ? {} : { ifVersion }),
+      ...(acceptLanguage === undefined ? {} : { acceptLanguage }),
     };
   }
 

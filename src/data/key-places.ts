@@ -28,6 +28,7 @@ const withOtherKeys: Readonly<Record<string, Pick<KeyPlace, 'keys' | 'keyOf'>>> 
   sealedRecords: { keys: ['retained'], keyOf: () => 'retained' },
   processors: { keys: ['secrets'], keyOf: () => 'secrets' },
   processorRequests: { keys: ['secrets'], keyOf: () => 'secrets' },
+  providers: { keys: ['staff'], keyOf: () => 'staff' },
   apiKeys: {
     keys: ['account', 'staff'],
     keyOf: ({ account }) => (typeof account === 'string' ? 'account' : 'staff'),

@@ -540,6 +540,27 @@ export const otherCollections: readonly OtherCollection[] = [
     },
     key: "the deployment's key",
   },
+  {
+    collection: 'providers',
+    holds: 'who stores or processes records for this deployment, and what they disclose of how they protect them (R24)',
+    fields: {
+      _id: 'id',
+      name: 'fact',
+      'facts.*': 'fact',
+      contact: 'personal',
+      notes: 'personal',
+      'disclosure.*': 'fact',
+      nextReview: 'fact',
+      draft: 'fact',
+      version: 'fact',
+      acts: 'fact',
+      createdAt: 'fact',
+      updatedAt: 'fact',
+      removedAt: 'fact',
+      'alarm.*': 'fact',
+    },
+    key: "the staff's key",
+  },
 ];
 
 /** The declared set of a name. @throws {Error} there is none */

@@ -1,7 +1,14 @@
 /** What a region does every so often by itself, as Temporal Schedules that operators see, pause and trigger. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ScheduleAlreadyRunning, ScheduleOverlapPolicy, type Client } from '@temporalio/client';
-import { coursesWorkflowType, sweepWorkflowType, type CoursesInput, type SweepInput } from '../workflows';
+import {
+  coursesWorkflowType,
+  disclosuresWorkflowType,
+  sweepWorkflowType,
+  type CoursesInput,
+  type DisclosuresInput,
+  type SweepInput,
+} from '../workflows';
 
 export interface SchedulesOptions {
   readonly client: Client;
@@ -40,6 +47,14 @@ function regulars(region: string): readonly Regular[] {
       input: { region } satisfies CoursesInput,
       summary: `Accounts and their workflows · ${region}`,
       note: 'Puts right what differs after one of the databases was restored (R23). Trigger it then.',
+    },
+    {
+      id: `disclosures/${region}`,
+      every: '1 hour',
+      workflowType: disclosuresWorkflowType,
+      input: { region } satisfies DisclosuresInput,
+      summary: `Providers' disclosures · ${region}`,
+      note: 'Calls out what is missing or overdue in the register of providers (R24).',
     },
   ];
 }

@@ -8,3 +8,4 @@ export { retainedWorkflow } from './retained';
 export { processorWorkflow } from './processor';
 export { exportWorkflow } from './export';
 export { dataRotationWorkflow } from './data-rotation';
+export { disclosuresWorkflow } from './disclosures';

@@ -8,5 +8,6 @@ export { sweepWorkflowType, type SweepInput } from './sweep-input';
 export * from './rotation-input';
 export * from './processor-messages';
 export * from './data-rotation-input';
+export { disclosuresWorkflowType, type DisclosuresInput } from './disclosures-input';
 export { retainedSummary, staticDetails, staticSummary } from './texts';
 export { exportSummary, exportWorkflowId, exportWorkflowType } from './export-messages';

@@ -4,6 +4,7 @@ import { liteLlmCall } from '../../scripts/support/traffic';
 import { ingest, type AccountDocument } from '../../src/data';
 import { openGridFsArchives, requestExport } from '../../src/exports';
 import {
+  disclosuresWorkflowType,
   exportWorkflowId,
   exportWorkflowType,
   rotationWorkflowId,
@@ -11,6 +12,7 @@ import {
   signingRotationWorkflowId,
   signingRotationWorkflowType,
   sweepWorkflowType,
+  type DisclosuresInput,
   type RotationInput,
   type SigningRotationInput,
   type SweepInput,
@@ -179,6 +181,20 @@ export const recordedCourses: readonly RecordedCourse[] = [
       const workflowId = `sweep/${system.store.region}/recorded`;
       const input: SweepInput = { region: system.store.region };
       await system.client.workflow.execute(sweepWorkflowType, {
+        workflowId,
+        taskQueue: system.taskQueue,
+        args: [input],
+      });
+      return workflowId;
+    },
+  },
+  {
+    name: 'disclosures-watched',
+    async run(system) {
+      const { region } = system.store;
+      const workflowId = `disclosures/${region}/recorded`;
+      const input: DisclosuresInput = { region };
+      await system.client.workflow.execute(disclosuresWorkflowType, {
         workflowId,
         taskQueue: system.taskQueue,
         args: [input],

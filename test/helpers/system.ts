@@ -17,6 +17,7 @@ import {
   type GuardSettings,
   type Store,
 } from '../../src/data';
+import { registerProviders } from '../../src/disclosures';
 import { openGridFsArchives, registerExports, type ArchiveStorage, type ExportLimits } from '../../src/exports';
 import type { Actor, CommandName, PolicyOverrides, Role, Settings } from '../../src/lifecycle';
 import {
@@ -119,6 +120,7 @@ export async function openTestStore(cacheFor?: number): Promise<Store> {
   uri.pathname = `/test_${randomBytes(6).toString('hex')}`;
   const store = await openStore({ uri: uri.href, region, vault: await openTestVault(uri.href, cacheFor) });
   registerExports(store.connection);
+  registerProviders(store.connection);
   await prepareStore(store);
   return store;
 }

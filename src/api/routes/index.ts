@@ -16,6 +16,7 @@ import { personRoutes } from './persons';
 import { invoiceRoutes } from './invoices';
 import { policyRoutes } from './policy';
 import { processorRoutes } from './processors';
+import { providerRoutes } from './providers';
 import { publicKeyRoutes } from './public-keys';
 import { recordRoutes } from './records';
 import { retainedRoutes } from './retained';
@@ -47,6 +48,7 @@ export function allRoutes(workshop: Workshop): Route[] {
     ...settingsRoutes(workshop),
     ...keyRoutes(workshop),
     ...processorRoutes(workshop),
+    ...providerRoutes(workshop),
     ...codecRoutes(workshop),
     ...healthRoutes(workshop),
     ...securityTxtRoutes(workshop),
