@@ -68,6 +68,14 @@ const table: Readonly<Record<string, readonly Role[]>> = {
   'GET /v1/processors/:id': ['admin', 'operator', 'auditor', 'legal'],
   'DELETE /v1/processors/:id': ['admin'],
   'GET /v1/processors/:id/requests': ['admin', 'operator', 'auditor', 'legal'],
+  'GET /v1/providers': ['admin', 'operator', 'auditor', 'legal'],
+  'POST /v1/providers': ['admin'],
+  'GET /v1/providers/:id': ['admin', 'operator', 'auditor', 'legal'],
+  'PUT /v1/providers/:id': ['admin'],
+  'DELETE /v1/providers/:id': ['admin'],
+  'GET /v1/providers/report': ['admin', 'operator', 'auditor', 'legal'],
+  'GET /v1/providers/starters': ['admin', 'operator', 'auditor', 'legal'],
+  'POST /v1/providers/starters': ['admin'],
 };
 
 describe('roles', () => {
@@ -86,12 +94,14 @@ describe('roles', () => {
     expect(open.sort()).toEqual([
       '/.well-known/security.txt',
       '/healthz',
+      '/providers',
       '/readyz',
       '/v1/audit/:id/proof',
       '/v1/audit/checkpoint',
       '/v1/certificates/:id',
       '/v1/keys/public',
       '/v1/processors/callbacks/:requestId',
+      '/v1/providers/public',
     ]);
   });
 

@@ -215,7 +215,7 @@ describe('the record', () => {
   it('R21: stores whom to ask and what is noted encrypted, and neither once the entry is removed', async () => {
     const { body } = await enter('Encrypted');
     const stored = () =>
-      api.system.store.connection.collection<{ _id: unknown }>('providers').findOne({ _id: body['id'] });
+      api.system.store.connection.collection<{ _id: string }>('providers').findOne({ _id: String(body['id']) });
     expect(JSON.stringify(await stored())).not.toMatch(/Petra|petra@|discount/);
     expect(await stored()).toMatchObject({ contact: { sub_type: 0 }, notes: { sub_type: 0 } });
     await api.ask('DELETE', `/v1/providers/${String(body['id'])}`);

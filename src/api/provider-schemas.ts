@@ -153,7 +153,7 @@ export const shownProviders = shownPage(shownProvider);
 
 const publicFacts = z.object(factsShape);
 /** What customers are told. Of a draft no more than that there is such a provider, what for and where. */
-export const publicProvider = z.object({
+const publicProvider = z.object({
   name: z.string(),
   ...publicFacts.partial().required({ purposes: true, stores: true, processes: true, locations: true }).shape,
   draft: z.boolean(),

@@ -3,7 +3,7 @@ export { categoryLabel, dataCategories } from './categories';
 export { registerProviders } from './documents';
 export * from './errors';
 export { historyOf } from './history';
-export { languages, textIn, type Contact, type Language, type ProviderEntry, type Text } from './provider';
+export { languages, type Language, type ProviderEntry } from './provider';
 export {
   addProviders,
   allProviders,
@@ -15,7 +15,7 @@ export {
   type Provider,
 } from './register';
 export { draftsOf, starters, startersElsewhere } from './starters';
-export { disclosureStatuses, isPast, statusOf } from './status';
+export { disclosureStatuses, statusOf } from './status';
 export { watchDisclosures } from './watch';
 export { languageFor } from './pages/language';
 export { publicPage, publicPart, type PublicProvider } from './pages/public';

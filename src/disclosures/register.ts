@@ -13,7 +13,7 @@ import type { ProviderEntry, RecordedDisclosure } from './provider';
 export type Provider = Opened<ProviderDocument>;
 
 /** Far more than anybody has; the whole register is read for its pages and its alarms. */
-export const mostProviders = 200;
+const mostProviders = 200;
 /** Removed entries the report still names. */
 const mostFormer = 200;
 

@@ -12,7 +12,7 @@ export const disclosureStatuses = ['missing', 'overdue', 'due-soon', 'complete']
 export type DisclosureStatus = (typeof disclosureStatuses)[number];
 
 /** How long before a review it is said to be due soon. */
-export const noticeDays = 30;
+const noticeDays = 30;
 
 const day = 24 * 60 * 60 * 1000;
 

@@ -8,7 +8,7 @@ export interface Html {
 type Part = string | number | Html | undefined | readonly Part[];
 
 /** A piece of HTML, from a template. */
-export function html(texts: TemplateStringsArray, ...parts: readonly Part[]): Html {
+export function markup(texts: TemplateStringsArray, ...parts: readonly Part[]): Html {
   return { html: texts.map((text, index) => `${text}${index < parts.length ? written(parts[index]) : ''}`).join('') };
 }
 

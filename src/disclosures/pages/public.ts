@@ -2,7 +2,7 @@
 import type { Language, ProviderFacts } from '../provider';
 import type { Provider } from '../register';
 import { statusOf, type DisclosureStatus } from '../status';
-import { html, type Html } from './html';
+import { markup, type Html } from './html';
 import { dateIn, listOf, outlineRows, pageOf, placeOf, row, safeguardRows, stateOf, table } from './shared';
 import { textsIn } from './texts';
 
@@ -58,9 +58,9 @@ export function publicPage(providers: readonly PublicProvider[], { language, reg
       stateOf(texts, disclosure.status),
     ]),
   );
-  const content = html`<p>${texts.lead}</p>
+  const content = markup`<p>${texts.lead}</p>
     <p class="quiet">${texts.region}: ${region} · ${texts.asOf}: ${dateIn(language, now)}</p>
-    ${providers.length === 0 ? html`<p>${texts.none}</p>` : overview}
+    ${providers.length === 0 ? markup`<p>${texts.none}</p>` : overview}
     ${providers.map((provider) => entry(provider, language, now))}
     <footer>
       <p>${texts.machine} <a href="/v1/providers/public">/v1/providers/public</a></p>
@@ -75,16 +75,16 @@ function entry({ name, draft, facts, disclosure, nextReview }: PublicProvider, l
     ...(givenOn === undefined ? [] : [texts.givenOn(dateIn(language, givenOn))]),
     ...(documentDate === undefined ? [] : [texts.dated(dateIn(language, documentDate))]),
   ];
-  return html`<article>
+  return markup`<article>
     <header>
       <h2>${name}</h2>
       ${stateOf(texts, disclosure.status)}
     </header>
-    ${draft ? html`<p class="quiet">${texts.draft}</p>` : undefined}
+    ${draft ? markup`<p class="quiet">${texts.draft}</p>` : undefined}
     <dl>
       ${outlineRows(facts, language)} ${'encryption' in facts ? safeguardRows(facts, language, now) : undefined}
       ${row(texts.disclosure, said.length === 0 ? undefined : said.join(', '))}
       ${row(texts.nextReview, nextReview === undefined ? undefined : dateIn(language, nextReview))}
     </dl>
-  </article> `;
+  </article>`;
 }

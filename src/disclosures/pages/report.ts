@@ -3,7 +3,7 @@ import type { AuditEntry } from '../../audit';
 import type { Contact, Language } from '../provider';
 import type { Provider } from '../register';
 import { disclosureStatuses, statusOf } from '../status';
-import { html, type Html } from './html';
+import { markup, type Html } from './html';
 import type { PageOptions } from './public';
 import { dateIn, linkTo, listOf, outlineRows, pageOf, row, safeguardRows, stateOf, table } from './shared';
 import { textsIn, type Texts } from './texts';
@@ -25,12 +25,12 @@ export function reportPage(
     stateOf(texts, status),
     String(statuses.filter((one) => one === status).length),
   ]);
-  const content = html`<p>${texts.reportLead}</p>
+  const content = markup`<p>${texts.reportLead}</p>
     <p class="quiet">${texts.region}: ${region} · ${texts.asOf}: ${dateIn(language, now)}</p>
     ${table(texts.summary, [texts.disclosure, texts.number], counts)}
-    ${present.length === 0 ? html`<p>${texts.none}</p>` : undefined}
+    ${present.length === 0 ? markup`<p>${texts.none}</p>` : undefined}
     ${present.map((reported) => presentEntry(reported, language, now))}
-    ${former.length === 0 ? undefined : html`<h2>${texts.former}</h2>`}
+    ${former.length === 0 ? undefined : markup`<h2>${texts.former}</h2>`}
     ${former.map((reported) => formerEntry(reported, language))}`;
   return pageOf(language, texts.reportTitle, content);
 }
@@ -38,30 +38,30 @@ export function reportPage(
 function presentEntry({ provider, history }: Reported, language: Language, now: Date): Html {
   const texts = textsIn[language];
   const { _id, name, facts, contact, notes, nextReview, draft } = provider;
-  return html`<article>
+  return markup`<article>
     <header>
       <h2>${name}</h2>
       ${stateOf(texts, statusOf(provider, now))}
     </header>
-    <p class="quiet"><code>${_id}</code>${draft === true ? html` · ${texts.draft}` : undefined}</p>
+    <p class="quiet"><code>${_id}</code>${draft === true ? markup` · ${texts.draft}` : undefined}</p>
     <dl>
       ${outlineRows(facts, language)} ${safeguardRows(facts, language, now)} ${disclosureRows(provider, language)}
       ${row(texts.nextReview, nextReview === undefined ? texts.nothing : dateIn(language, nextReview))}
       ${row(texts.contact, contact === undefined ? undefined : contactOf(contact))} ${row(texts.notes, notes)}
     </dl>
     ${historyOf(history, name, language)}
-  </article> `;
+  </article>`;
 }
 
 function formerEntry({ provider, history }: Reported, language: Language): Html {
   const texts = textsIn[language];
   const { _id, name, removedAt } = provider;
   const removed = removedAt === undefined ? '' : ` · ${texts.removedAt(dateIn(language, removedAt))}`;
-  return html`<article>
+  return markup`<article>
     <h3>${name}</h3>
     <p class="quiet"><code>${_id}</code>${removed}</p>
     ${historyOf(history, name, language)}
-  </article> `;
+  </article>`;
 }
 
 function disclosureRows({ disclosure }: Provider, language: Language): (Html | undefined)[] {
@@ -87,7 +87,7 @@ function disclosureRows({ disclosure }: Provider, language: Language): (Html | u
         : listOf([
             texts.dated(dateIn(language, document.date)),
             linkTo(document.url),
-            html`SHA-256 <code>${document.sha256}</code>`,
+            markup`SHA-256 <code>${document.sha256}</code>`,
           ]),
     ),
   ];
@@ -100,17 +100,16 @@ function contactOf({ person, email, phone, url }: Contact): Html {
 
 function historyOf(history: readonly AuditEntry[], name: string, language: Language): Html {
   const texts = textsIn[language];
-  return html`<h3>${texts.history}</h3>
-    ${table(
-      `${texts.history}: ${name}`,
-      [texts.when, texts.what, texts.who, texts.changes],
-      history.map(({ at, action, actor, details }) => [
-        dateIn(language, at),
-        texts.acts[action] ?? action,
-        html`<code>${actor.id}</code>`,
-        changesOf(action, details, texts),
-      ]),
-    )}`;
+  return table(
+    `${texts.history}: ${name}`,
+    [texts.when, texts.what, texts.who, texts.changes],
+    history.map(({ at, action, actor, details }) => [
+      dateIn(language, at),
+      texts.acts[action] ?? action,
+      markup`<code>${actor.id}</code>`,
+      changesOf(action, details, texts),
+    ]),
+  );
 }
 
 /** What a change was from and to; of a first entry there is nothing to compare with. */
@@ -121,8 +120,7 @@ function changesOf(action: string, details: Readonly<Record<string, unknown>>, t
   const withheld = Array.isArray(details['withheld']) ? details['withheld'].map(String) : [];
   const changes = Object.keys(after).map(
     (field) =>
-      html`${fieldName(field, texts)}: <code>${valueOf(before[field], texts)}</code> →
-        <code>${valueOf(after[field], texts)}</code>`,
+      markup`${fieldName(field, texts)}: <code>${valueOf(before[field], texts)}</code> → <code>${valueOf(after[field], texts)}</code>`,
   );
   const hidden = withheld.map((field) => fieldName(field, texts)).join(', ');
   return listOf([...changes, ...(hidden === '' ? [] : [`${texts.withheld} ${hidden}`])]);

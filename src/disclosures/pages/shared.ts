@@ -2,7 +2,7 @@
 import { categoryLabel } from '../categories';
 import { languages, textIn, type Language, type Location, type ProviderFacts, type Text } from '../provider';
 import { isPast, type DisclosureStatus } from '../status';
-import { html, type Html } from './html';
+import { markup, type Html } from './html';
 import { style } from './style';
 import { textsIn, type Texts } from './texts';
 
@@ -12,7 +12,7 @@ const languageNames: Readonly<Record<Language, string>> = { en: 'English', de: '
 export function pageOf(language: Language, title: string, content: Html): string {
   const texts = textsIn[language];
   const others = languages.filter((other) => other !== language);
-  return html`<!doctype html>
+  return markup`<!doctype html>
     <html lang="${language}">
       <head>
         <meta charset="utf-8" />
@@ -20,9 +20,7 @@ export function pageOf(language: Language, title: string, content: Html): string
         <meta name="color-scheme" content="light dark" />
         <meta name="referrer" content="no-referrer" />
         <title>${title}</title>
-        <style>
-          ${{ html: style }}
-        </style>
+        <style>${{ html: style }}</style>
       </head>
       <body>
         <a class="skip" href="#content">${texts.skip}</a>
@@ -30,13 +28,15 @@ export function pageOf(language: Language, title: string, content: Html): string
           <h1>${title}</h1>
           <nav aria-label="${texts.language}">
             ${others.map(
-              (other) => html`<a href="?lang=${other}" hreflang="${other}" lang="${other}">${languageNames[other]}</a>`,
+              (other) =>
+                markup`<a href="?lang=${other}" hreflang="${other}" lang="${other}">${languageNames[other]}</a>`,
             )}
           </nav>
         </header>
         <main id="content">${content}</main>
       </body>
-    </html> `.html;
+    </html>
+`.html;
 }
 
 /** A day or an instant as people read it. Instants are in UTC, and say so. */
@@ -49,47 +49,47 @@ export function dateIn(language: Language, when: string | Date): string {
 
 /** How a disclosure stands, in words and in colour. */
 export function stateOf(texts: Texts, status: DisclosureStatus): Html {
-  return html`<span class="state ${status}">${texts.status[status]}</span>`;
+  return markup`<span class="state ${status}">${texts.status[status]}</span>`;
 }
 
 /** What something is called, and what is said of it; nothing where nothing is. */
 export function row(name: string, value: Html | string | undefined): Html | undefined {
   return value === undefined
     ? undefined
-    : html`<dt>${name}</dt>
+    : markup`<dt>${name}</dt>
         <dd>${value}</dd>`;
 }
 
 /** Several things, as a list where they are several. */
 export function listOf(items: readonly (Html | string)[]): Html {
-  if (items.length === 1) return html`${items}`;
-  return html`<ul>
-    ${items.map((item) => html`<li>${item}</li>`)}
+  if (items.length === 1) return markup`${items}`;
+  return markup`<ul>
+    ${items.map((item) => markup`<li>${item}</li>`)}
   </ul>`;
 }
 
 export function linkTo(url: string): Html {
-  return html`<a href="${url}" rel="noopener noreferrer">${url}</a>`;
+  return markup`<a href="${url}" rel="noopener noreferrer">${url}</a>`;
 }
 
 /** A table that scrolls by itself where the screen is narrow; reachable by keyboard therefore. */
 export function table(caption: string, heads: readonly string[], rows: readonly (readonly (Html | string)[])[]): Html {
-  return html`<div class="wide" role="region" aria-label="${caption}" tabindex="0">
+  return markup`<div class="wide" role="region" aria-label="${caption}" tabindex="0">
     <table>
       <caption>
         ${caption}
       </caption>
       <thead>
         <tr>
-          ${heads.map((head) => html`<th scope="col">${head}</th>`)}
+          ${heads.map((head) => markup`<th scope="col">${head}</th>`)}
         </tr>
       </thead>
       <tbody>
         ${rows.map(
           ([first = '', ...others]) =>
-            html`<tr>
+            markup`<tr>
               <th scope="row">${first}</th>
-              ${others.map((cell) => html`<td>${cell}</td>`)}
+              ${others.map((cell) => markup`<td>${cell}</td>`)}
             </tr> `,
         )}
       </tbody>
@@ -118,7 +118,7 @@ export function safeguardRows(facts: ProviderFacts, language: Language, now: Dat
   const texts = textsIn[language];
   const said = (text: Text) => textIn(text, language);
   const { names, listedAt } = facts.subprocessors;
-  const subprocessors = [...names, ...(listedAt === undefined ? [] : [html`${texts.listedAt} ${linkTo(listedAt)}`])];
+  const subprocessors = [...names, ...(listedAt === undefined ? [] : [markup`${texts.listedAt} ${linkTo(listedAt)}`])];
   return [
     row(texts.atRest, said(facts.encryption.atRest)),
     row(texts.inTransit, said(facts.encryption.inTransit)),

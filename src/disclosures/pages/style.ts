@@ -10,7 +10,7 @@ export const style = `
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.5rem 1rem 3rem; max-width: 62rem; background: var(--ground); color: var(--ink);
   font: 1rem/1.55 system-ui, sans-serif; overflow-wrap: break-word; }
-a { color: var(--link); }
+a { color: var(--link); overflow-wrap: anywhere; }
 a:focus-visible, [tabindex]:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 .skip { position: absolute; left: -100rem; }
 .skip:focus { left: 1rem; top: .5rem; background: var(--ground); padding: .5rem; }
@@ -30,7 +30,7 @@ article > header { margin-bottom: .5rem; }
 dl { display: grid; grid-template-columns: minmax(9rem, 14rem) 1fr; gap: .4rem 1.25rem; margin: .5rem 0 0; }
 dt { color: var(--quiet); }
 dd { margin: 0; white-space: pre-line; }
-dd ul { margin: 0; padding-left: 1.1rem; white-space: normal; }
+dd ul, td ul { margin: 0; padding-left: 1.1rem; white-space: normal; }
 code { font: .85em/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }
 footer { margin-top: 2rem; color: var(--quiet); font-size: .9rem; }
 @media (max-width: 40rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .6rem; } }
