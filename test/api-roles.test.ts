@@ -93,7 +93,12 @@ describe('roles', () => {
     const open = api.routes.filter((route) => route.roles === 'public').map((route) => route.path);
     expect(open.sort()).toEqual([
       '/.well-known/security.txt',
+      '/docs',
+      '/docs/start.js',
+      '/docs/swagger-ui-bundle.js',
+      '/docs/swagger-ui.css',
       '/healthz',
+      '/openapi.json',
       '/providers',
       '/readyz',
       '/v1/audit/:id/proof',

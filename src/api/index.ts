@@ -2,6 +2,7 @@
 export { createApp, routesOf } from './app';
 export type { ApiDependencies, SecurityContact } from './dependencies';
 export { registerIdempotency } from './idempotency';
+export { contractOf } from './openapi';
 export { problemCatalogue } from './problems';
 export { keepRefusals, type Refusals } from './refusals';
 export type { Route } from './route';

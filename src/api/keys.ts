@@ -10,23 +10,27 @@ import type { Workshop } from './workshop';
 const at = z.iso.datetime();
 
 /** A key, without what opens anything. */
-export const keyShape = z.object({
-  id: z.string(),
-  name: z.string().optional(),
-  role: z.enum(roles),
-  account: z.string().optional(),
-  scopes: z.array(z.enum(scopes)),
-  createdAt: at,
-  createdBy: z.string(),
-  expiresAt: at.optional(),
-  revokedAt: at.optional(),
-  lastUsedAt: at.optional().describe('To about a minute; absent where it never was'),
-  rotatedFrom: z.string().optional().describe('The key it took over from'),
-  rotatedTo: z.string().optional().describe('The key that took over from it'),
-});
+export const keyShape = z
+  .object({
+    id: z.string(),
+    name: z.string().optional(),
+    role: z.enum(roles),
+    account: z.string().optional(),
+    scopes: z.array(z.enum(scopes)),
+    createdAt: at,
+    createdBy: z.string(),
+    expiresAt: at.optional(),
+    revokedAt: at.optional(),
+    lastUsedAt: at.optional().describe('To about a minute; absent where it never was'),
+    rotatedFrom: z.string().optional().describe('The key it took over from'),
+    rotatedTo: z.string().optional().describe('The key that took over from it'),
+  })
+  .meta({ id: 'ApiKey' });
 
 /** A key just made. A repeat of the request is answered without `key`. */
-export const newKeyShape = keyShape.extend({ key: z.string().optional().describe('Shown this once') });
+export const newKeyShape = keyShape
+  .extend({ key: z.string().optional().describe('Shown this once') })
+  .meta({ id: 'NewApiKey' });
 
 /** What is shown of keys. */
 export interface KeyView {

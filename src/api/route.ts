@@ -9,6 +9,7 @@ import type { Principal, Scope } from '../access';
 import type { Role } from '../lifecycle';
 import type { Progress } from './failures';
 import type { Attempt } from './idempotency';
+import type { ProblemCode } from './problems';
 
 /** How much of its account's standing a customer needs for a call (R15). Staff are not asked. */
 export type Standing = 'any' | 'not-expired' | 'exporting' | 'active';
@@ -68,6 +69,8 @@ export interface AnswerShape {
   readonly schema?: z.ZodType;
   /** @default `application/json` where there is a schema */
   readonly type?: string;
+  /** Those it always carries beside the ones that all answers do. */
+  readonly headers?: readonly ('ETag' | 'Location')[];
 }
 
 type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
@@ -78,6 +81,8 @@ interface Declaration<P, Q, B> {
   readonly roles: readonly Role[] | 'public';
   /** What it does, for the published contract. */
   readonly summary: string;
+  /** What the published contract calls it. @default what follows from method and path */
+  readonly operation?: string;
   /** @default 'active' */
   readonly standing?: Standing;
   readonly params?: P;
@@ -91,7 +96,13 @@ interface Declaration<P, Q, B> {
   /** What a key has to be given expressly for it, and a person has to have signed in freshly for. @default nothing */
   readonly stepUp?: Scope;
   /** What it answers when all goes well, by status, for the published contract. */
-  readonly answers?: Readonly<Record<number, AnswerShape>>;
+  readonly answers: Readonly<Record<number, AnswerShape>>;
+  /** Problems of its own, beside those that follow from how it is declared. */
+  readonly problems?: readonly ProblemCode[];
+  /** Of what types the body may be said to be where it is taken as text, for the published contract: each with what it holds. */
+  readonly bodyTypes?: Readonly<Record<string, z.ZodType>>;
+  /** Whether the contract lists it. @default true */
+  readonly published?: boolean;
   /** Whether an `Idempotency-Key` counts. @default every method but GET */
   readonly idempotent?: boolean;
   /** Whether an answer is due in seconds. @default true */

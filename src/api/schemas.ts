@@ -46,7 +46,11 @@ const numeric = z
   .string()
   .regex(/^\d{1,4}$/, 'must be a whole number')
   .transform(Number);
-const limit = numeric.pipe(z.int().min(1).max(1000)).default(50);
+// A client sees a number; in a URL it is digits.
+const limit = numeric
+  .pipe(z.int().min(1).max(1000))
+  .default(50)
+  .meta({ published: { type: 'integer', pattern: undefined, minimum: 1, maximum: 1000, default: 50 } });
 const cursor = z.string().min(1).max(2048).optional();
 /** One page of a list. */
 export const pageSchema = z.strictObject({ limit, cursor });

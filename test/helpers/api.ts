@@ -14,6 +14,7 @@ import {
   type Scope,
 } from '../../src/access';
 import {
+  contractOf,
   createApp,
   keepRefusals,
   registerIdempotency,
@@ -25,6 +26,7 @@ import { prepareStore } from '../../src/data';
 import { followChanges } from '../../src/database';
 import type { Role } from '../../src/lifecycle';
 import type { Courses } from '../../src/temporal';
+import { contractChecker } from './contract';
 import { loudly, region, startSystem, startTimeSkippingSystem, type System, type SystemOptions } from './system';
 
 export const adminKey = 'an-administrator-of-tests';
@@ -131,6 +133,8 @@ async function serve(system: System, options: ApiOptions): Promise<Api> {
   const dependencies = options.dependencies?.(given) ?? given;
   const server = await listen(createServer(createApp(dependencies)));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const routes = routesOf(dependencies);
+  const flawOf = contractChecker(contractOf(routes, { region }), routes);
 
   async function ask(
     method: string,
@@ -147,6 +151,9 @@ async function serve(system: System, options: ApiOptions): Promise<Api> {
       ...(raw !== undefined ? { body: raw } : body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await response.text();
+    const flaw = flawOf({ method, path, status: response.status, headers: response.headers, text });
+    // Whatever a test is about: an answer that is not as published is a fault.
+    if (flaw !== undefined) throw new Error(flaw);
     const isJson = response.headers.get('content-type')?.includes('json') === true;
     return {
       status: response.status,
@@ -159,7 +166,7 @@ async function serve(system: System, options: ApiOptions): Promise<Api> {
   return {
     system,
     url,
-    routes: routesOf(dependencies),
+    routes,
     logged,
     ask,
     uses,

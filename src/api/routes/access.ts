@@ -1,6 +1,8 @@
 /** Whether an account may be served (R16): asked on every request of a gateway, so it does as little as it can. */
 import { permissions } from '../../access';
 import { accessOf } from '../../lifecycle';
+import { accessShape } from '../answers/accounts';
+import { answers } from '../answers/words';
 import { route, type Route } from '../route';
 import { accessQuerySchema, accountParamsSchema } from '../schemas';
 import { seekAccount } from '../standing';
@@ -16,6 +18,7 @@ export function accessRoutes(workshop: Workshop): Route[] {
       roles: permissions.checkAccess,
       standing: 'any',
       summary: 'Says whether an account may be served.',
+      answers: answers(accessShape, 'Whether it may be served, and why not'),
       params: accountParamsSchema,
       query: accessQuerySchema,
       async handle(call) {

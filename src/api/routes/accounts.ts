@@ -17,6 +17,8 @@ import {
 import { allowedChanges, heldBy, periodFlaws, type Flaw, type PolicyOverrides, type Settings } from '../../lifecycle';
 import { RefusedError } from '../../temporal';
 import { z } from 'zod';
+import { accountShape } from '../answers/accounts';
+import { answers, pageOf as pageShapeOf } from '../answers/words';
 import { sending } from '../commands';
 import { pageOf, positionIn } from '../cursors';
 import { invalid, Problem } from '../problems';
@@ -45,6 +47,7 @@ export function accountRoutes(workshop: Workshop): Route[] {
       roles: permissions.readAccounts,
       standing: 'any',
       summary: 'Reads an account.',
+      answers: answers(accountShape, 'The account', ['ETag']),
       params: accountParamsSchema,
       query: noQuerySchema,
       async handle(call) {
@@ -64,6 +67,7 @@ export function accountRoutes(workshop: Workshop): Route[] {
       path: '/v1/accounts',
       roles: permissions.createAccount,
       summary: 'Creates an account, or adopts an existing one in its state.',
+      answers: { 201: { description: 'The account', schema: accountShape, headers: ['ETag', 'Location'] } },
       query: noQuerySchema,
       body: newAccountSchema,
       handle: (call) => create(workshop, call),
@@ -73,6 +77,7 @@ export function accountRoutes(workshop: Workshop): Route[] {
       path: '/v1/accounts',
       roles: permissions.readAccounts,
       summary: 'Lists accounts.',
+      answers: answers(pageShapeOf(accountShape), 'A page of accounts, by id'),
       query: accountsQuerySchema,
       handle: (call) => list(workshop, call),
     }),
@@ -81,6 +86,7 @@ export function accountRoutes(workshop: Workshop): Route[] {
       path: '/v1/accounts/:id',
       roles: permissions.changeProfile,
       summary: "Changes an account's profile.",
+      answers: answers(accountShape, 'The account', ['ETag']),
       params: accountParamsSchema,
       query: noQuerySchema,
       body: profileSchema,

@@ -15,6 +15,7 @@ import { protect, type Opened } from '../../data';
 import { native } from '../../database';
 import { formatDuration, parseDuration } from '../../lifecycle';
 import { durationSchema } from '../../lifecycle/schemas';
+import { answers, pageOf as pageShapeOf } from '../answers/words';
 import { pageOf, positionIn } from '../cursors';
 import { createKeyView, keyShape, newKeyShape } from '../keys';
 import { invalid, notFound, Problem } from '../problems';
@@ -51,12 +52,7 @@ export function keyRoutes(workshop: Workshop): Route[] {
       roles: permissions.readKeys,
       summary: 'Lists keys, without what opens anything.',
       query: pageSchema,
-      answers: {
-        200: {
-          description: 'A page of keys.',
-          schema: z.object({ items: z.array(keyShape), nextCursor: z.string().nullable() }),
-        },
-      },
+      answers: answers(pageShapeOf(keyShape), 'A page of keys'),
       async handle({ query }) {
         const after = positionIn(listName, query.cursor, z.tuple([z.string()]));
         const documents = await keys
@@ -83,6 +79,7 @@ export function keyRoutes(workshop: Workshop): Route[] {
       query: noQuerySchema,
       body: newKeySchema,
       answers: { 201: { description: 'The key, shown this once.', schema: newKeyShape } },
+      problems: ['not-found', 'account-erased'],
       handle: create,
     }),
     route({
@@ -108,6 +105,7 @@ export function keyRoutes(workshop: Workshop): Route[] {
       query: noQuerySchema,
       body: rotationSchema,
       answers: { 201: { description: 'The new key, shown this once.', schema: newKeyShape } },
+      problems: ['account-erased'],
       handle: rotate,
     }),
     route({

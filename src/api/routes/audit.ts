@@ -12,6 +12,8 @@ import {
   type Verification,
 } from '../../audit';
 import { native } from '../../database';
+import { entryShape, inclusionShape, verificationShape } from '../answers/audit';
+import { answers, fileAnswers, pageOf } from '../answers/words';
 import { cursorFor, positionIn } from '../cursors';
 import { opened } from '../notes';
 import { notFound } from '../problems';
@@ -37,6 +39,7 @@ export function auditRoutes(workshop: Workshop): Route[] {
       roles: permissions.readAudit,
       summary:
         'Lists audit entries, newest first. A page may hold less than was asked for; the cursor says whether it is the last.',
+      answers: answers(pageOf(entryShape), 'A page of entries'),
       query: auditQuerySchema,
       async handle({ query }) {
         const { found, nextCursor } = await find(workshop, query);
@@ -50,6 +53,7 @@ export function auditRoutes(workshop: Workshop): Route[] {
       path: '/v1/audit/verify',
       roles: permissions.verifyAudit,
       summary: 'Verifies the whole audit log, and names the first fault.',
+      answers: answers(verificationShape, 'What was found'),
       query: noQuerySchema,
       idempotent: false,
       bounded: false,
@@ -66,6 +70,7 @@ export function auditRoutes(workshop: Workshop): Route[] {
       path: '/v1/audit/checkpoint',
       roles: 'public',
       summary: "The audit log's newest state, signed: a C2SP checkpoint.",
+      answers: fileAnswers('text/plain', 'A signed note'),
       query: noQuerySchema,
       async handle() {
         const note = Buffer.from(await newestCheckpoint(store));
@@ -84,6 +89,7 @@ export function auditRoutes(workshop: Workshop): Route[] {
       path: '/v1/audit/:id/proof',
       roles: 'public',
       summary: 'Proves to anybody who knows its id that an entry is in the audit log (RFC 9162).',
+      answers: answers(inclusionShape, 'The proof'),
       params: auditParamsSchema,
       query: noQuerySchema,
       async handle({ params: { id } }) {

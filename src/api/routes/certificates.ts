@@ -1,5 +1,6 @@
 /** Certificates of erasure (R22), signed. Public: its id cannot be guessed, and nothing in one names the account. */
 import { findCertificate, signedCertificate, type CertificateDocument } from '../../data';
+import { certificateShape } from '../answers/proof';
 import { notFound, Problem } from '../problems';
 import { route, type Route } from '../route';
 import { certificateParamsSchema, noQuerySchema } from '../schemas';
@@ -12,6 +13,14 @@ export function certificateRoutes({ store }: Workshop): Route[] {
       path: '/v1/certificates/:id',
       roles: 'public',
       summary: 'Answers with a certificate of erasure, for whoever was given its id.',
+      answers: {
+        200: {
+          description: 'The certificate',
+          schema: certificateShape,
+          type: 'application/jose+json',
+          headers: ['ETag'],
+        },
+      },
       params: certificateParamsSchema,
       query: noQuerySchema,
       async handle({ params: { id } }) {

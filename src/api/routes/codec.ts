@@ -6,6 +6,8 @@ import type { Payload } from '@temporalio/common';
 import { z } from 'zod';
 import { permissions } from '../../access';
 import { createPayloadCodec, isEncoded, UnreadablePayloadError } from '../../temporal';
+import { payloadsShape } from '../answers/administration';
+import { answers } from '../answers/words';
 import { invalid } from '../problems';
 import { route, type Answer, type Call, type Route } from '../route';
 import { payloadsSchema } from '../schemas';
@@ -43,6 +45,8 @@ export function codecRoutes(workshop: Workshop): Route[] {
       ...declared,
       path: '/codec/encode',
       summary: "Encrypts payloads, for Temporal's Web UI and command line.",
+      operation: 'encodePayloads',
+      answers: answers(payloadsShape, 'The payloads, encrypted'),
       async handle({ body }) {
         const asked = payloadsSchema.parse(body);
         return answerOf(asked, await codec.encode(asked.payloads.map(payloadOf)));
@@ -52,6 +56,8 @@ export function codecRoutes(workshop: Workshop): Route[] {
       ...declared,
       path: '/codec/decode',
       summary: "Opens payloads, for Temporal's Web UI and command line, on record.",
+      operation: 'decodePayloads',
+      answers: answers(payloadsShape, 'The payloads, opened'),
       async handle(call) {
         const asked = payloadsSchema.parse(call.body);
         const stored = asked.payloads.map(payloadOf);

@@ -11,6 +11,8 @@ import {
 } from '../../data';
 import { workflowIdOf } from '../../temporal';
 import { wakeSignalName } from '../../workflows';
+import { erasureGuardShape, erasurePlanShape, releasedShape } from '../answers/data';
+import { answers } from '../answers/words';
 import { Problem } from '../problems';
 import { route, type Route } from '../route';
 import { accountParamsSchema, noQuerySchema, releaseSchema } from '../schemas';
@@ -29,6 +31,7 @@ export function erasureRoutes(workshop: Workshop): Route[] {
       path: '/v1/accounts/:id/erasure-plan',
       roles: permissions.readErasurePlan,
       summary: 'Says what erasing an account would do, when and under which rules.',
+      answers: answers(erasurePlanShape, 'The plan', ['ETag']),
       params: accountParamsSchema,
       query: noQuerySchema,
       async handle(call) {
@@ -41,6 +44,7 @@ export function erasureRoutes(workshop: Workshop): Route[] {
       path: '/v1/settings/erasure-guard',
       roles: permissions.readSettings,
       summary: 'Says what the breaker keeps back.',
+      answers: answers(erasureGuardShape, 'How the breaker stands'),
       query: noQuerySchema,
       handle: async () => ({ status: 200, body: await standingOf(store, guard) }),
     }),
@@ -50,6 +54,7 @@ export function erasureRoutes(workshop: Workshop): Route[] {
       roles: permissions.releaseErasures,
       stepUp: 'settings',
       summary: 'Lets go erasures the breaker keeps back: those named, or all there are.',
+      answers: answers(releasedShape, 'Whom it let go'),
       query: noQuerySchema,
       body: releaseSchema,
       async handle(call) {

@@ -8,6 +8,8 @@ import { permissions } from '../../access';
 import { shownFrom, type AccountDocument } from '../../data';
 import { archiveBytes, registerExports, requestExport, type ExportDocument } from '../../exports';
 import { exportSummary, exportWorkflowId, exportWorkflowType } from '../../workflows';
+import { exportShape } from '../answers/data';
+import { answers, fileAnswers, pageOf as pageShapeOf } from '../answers/words';
 import { sending } from '../commands';
 import { pageOf, positionIn } from '../cursors';
 import { invalid, notFound, Problem } from '../problems';
@@ -38,6 +40,7 @@ export function exportRoutes(workshop: Workshop): Route[] {
       roles: permissions.createExport,
       standing: 'exporting',
       summary: "Asks for an archive of an account's data.",
+      answers: { 202: { description: 'The export', schema: exportShape, headers: ['Location'] } },
       params: accountParamsSchema,
       query: noQuerySchema,
       body: newExportSchema,
@@ -49,6 +52,7 @@ export function exportRoutes(workshop: Workshop): Route[] {
       roles: permissions.readExports,
       standing: 'exporting',
       summary: "Lists an account's exports, newest first.",
+      answers: answers(pageShapeOf(exportShape), 'A page of exports'),
       params: accountParamsSchema,
       query: pageSchema,
       async handle(call) {
@@ -73,6 +77,7 @@ export function exportRoutes(workshop: Workshop): Route[] {
       roles: permissions.readExports,
       standing: 'exporting',
       summary: 'Reads what has become of an export.',
+      answers: answers(exportShape, 'The export'),
       params: exportParamsSchema,
       query: noQuerySchema,
       async handle(call) {
@@ -86,6 +91,7 @@ export function exportRoutes(workshop: Workshop): Route[] {
       roles: permissions.downloadExport,
       standing: 'exporting',
       summary: "Downloads an export's archive, or a stretch of it.",
+      answers: fileAnswers('application/x-tar', 'A tar of CATEGORY.ndjson.gz and manifest.json'),
       params: exportParamsSchema,
       query: noQuerySchema,
       async handle(call) {

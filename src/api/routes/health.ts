@@ -1,4 +1,6 @@
 /** Whether the process serves, and whether what it needs is there. */
+import { readyShape, servesShape } from '../answers/administration';
+import { answers } from '../answers/words';
 import { Problem } from '../problems';
 import { route, type Route } from '../route';
 import type { Workshop } from '../workshop';
@@ -13,6 +15,8 @@ export function healthRoutes({ health, log, closed }: Workshop): Route[] {
       path: '/healthz',
       roles: 'public',
       summary: 'Says that the process serves.',
+      operation: 'getLiveness',
+      answers: answers(servesShape, 'It serves'),
       handle: () => Promise.resolve({ status: 200, body: { status: 'ok' } }),
     }),
     route({
@@ -20,6 +24,8 @@ export function healthRoutes({ health, log, closed }: Workshop): Route[] {
       path: '/readyz',
       roles: 'public',
       summary: 'Says whether everything behind it answers.',
+      operation: 'getReadiness',
+      answers: answers(readyShape, 'Everything answers'),
       async handle() {
         const why = closed?.();
         const found = { ...(await inTime(health())), ...(closed === undefined ? {} : { ledger: why ?? 'ok' }) };

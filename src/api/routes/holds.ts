@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import { permissions } from '../../access';
 import type { Hold } from '../../lifecycle';
+import { holdShape, placedHoldShape } from '../answers/accounts';
+import { answers, nothing, pageOf as pageShapeOf } from '../answers/words';
 import { command } from '../commands';
 import { pageOf, positionIn } from '../cursors';
 import { route, type Route } from '../route';
@@ -17,6 +19,7 @@ export function holdRoutes(workshop: Workshop): Route[] {
       path: '/v1/accounts/:id/holds',
       roles: permissions.readHolds,
       summary: 'Lists the holds that stand on an account, oldest first.',
+      answers: answers(pageShapeOf(holdShape), 'A page of holds', ['ETag']),
       params: accountParamsSchema,
       query: pageSchema,
       async handle({ principal, standing, params, query }) {
@@ -34,6 +37,7 @@ export function holdRoutes(workshop: Workshop): Route[] {
       path: '/v1/accounts/:id/holds',
       roles: permissions.placeHold,
       summary: 'Places a hold; once erasure has begun its receipt says what had gone.',
+      answers: { 201: { description: 'The hold', schema: placedHoldShape, headers: ['ETag', 'Location'] } },
       params: accountParamsSchema,
       query: noQuerySchema,
       body: placeHoldSchema,
@@ -56,6 +60,7 @@ export function holdRoutes(workshop: Workshop): Route[] {
       roles: permissions.releaseHold,
       stepUp: 'holds',
       summary: 'Releases a hold.',
+      answers: nothing('It is released', ['ETag']),
       params: holdParamsSchema,
       query: noQuerySchema,
       async handle(call) {

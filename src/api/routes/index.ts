@@ -14,6 +14,7 @@ import { holdRoutes } from './holds';
 import { ingestRoutes } from './ingest';
 import { personRoutes } from './persons';
 import { invoiceRoutes } from './invoices';
+import { contractRoutes } from './openapi';
 import { policyRoutes } from './policy';
 import { processorRoutes } from './processors';
 import { providerRoutes } from './providers';
@@ -27,7 +28,7 @@ import { transitionRoutes } from './transitions';
 import { usageRoutes } from './usage';
 
 export function allRoutes(workshop: Workshop): Route[] {
-  return [
+  const routes: Route[] = [
     ...accessRoutes(workshop),
     ...accountRoutes(workshop),
     ...ingestRoutes(workshop),
@@ -52,5 +53,7 @@ export function allRoutes(workshop: Workshop): Route[] {
     ...codecRoutes(workshop),
     ...healthRoutes(workshop),
     ...securityTxtRoutes(workshop),
+    ...contractRoutes(workshop, () => routes),
   ];
+  return routes;
 }

@@ -1,6 +1,7 @@
 /** What the gateway reports of its customers' requests (R1). */
 import { permissions } from '../../access';
 import { ingest, splitItems, withoutForeign } from '../../data';
+import { ingestShape } from '../answers/data';
 import { wrongRegion } from '../failures';
 import { route, type Route } from '../route';
 import { ingestSchema, noQuerySchema } from '../schemas';
@@ -13,6 +14,8 @@ export function ingestRoutes({ store, accountPaths, region, clock }: Workshop): 
       path: '/v1/ingest/litellm',
       roles: permissions.ingest,
       summary: "Takes in what LiteLLM's generic API callback posts: one payload, an array, or NDJSON.",
+      operation: 'ingestLitellm',
+      answers: { 202: { description: 'What became of the items', schema: ingestShape } },
       // Each call carries an id of its own, so a repeat stores nothing twice.
       idempotent: false,
       bounded: false,

@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import { permissions } from '../../access';
 import { findInvoice, invoiceNumberPattern, listInvoices, storeInvoice, type InvoiceOutline } from '../../data';
+import { invoiceOutlineShape, invoiceShape } from '../answers/data';
+import { answers, pageOf as pageShapeOf } from '../answers/words';
 import { pageOf, positionIn } from '../cursors';
 import { invalid, notFound, Problem } from '../problems';
 import { route, type Call, type Route } from '../route';
@@ -20,6 +22,7 @@ export function invoiceRoutes(workshop: Workshop): Route[] {
       path: '/v1/accounts/:id/invoices',
       roles: permissions.readInvoices,
       summary: "Lists an account's invoices, newest first.",
+      answers: answers(pageShapeOf(invoiceOutlineShape), 'A page of invoices'),
       params: accountParamsSchema,
       query: pageSchema,
       async handle(call) {
@@ -41,6 +44,7 @@ export function invoiceRoutes(workshop: Workshop): Route[] {
       path: '/v1/accounts/:id/invoices/:number',
       roles: permissions.readInvoices,
       summary: 'Reads an invoice.',
+      answers: answers(invoiceShape, 'The invoice', ['ETag']),
       params: invoiceParamsSchema,
       query: noQuerySchema,
       async handle(call) {
@@ -56,6 +60,10 @@ export function invoiceRoutes(workshop: Workshop): Route[] {
       path: '/v1/accounts/:id/invoices/:number',
       roles: permissions.storeInvoice,
       summary: 'Stores an invoice. An issued invoice is never changed.',
+      answers: {
+        200: { description: 'It was stored before, word for word', schema: invoiceOutlineShape, headers: ['ETag'] },
+        201: { description: 'It is stored', schema: invoiceOutlineShape, headers: ['ETag', 'Location'] },
+      },
       params: invoiceParamsSchema,
       query: noQuerySchema,
       body: invoiceSchema,

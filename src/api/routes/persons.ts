@@ -4,6 +4,8 @@ import { native } from '../../database';
 import { userIndexOf, type PersonRequestDocument } from '../../data';
 import { allowedChanges } from '../../lifecycle';
 import { personSummary, personWorkflowId, personWorkflowType, recheckSignal } from '../../workflows';
+import { personRequestShape } from '../answers/data';
+import { answers } from '../answers/words';
 import { sending } from '../commands';
 import { unkeyed } from '../idempotency';
 import { notFound, Problem } from '../problems';
@@ -22,6 +24,7 @@ export function personRoutes(workshop: Workshop): Route[] {
       path: '/v1/accounts/:id/records',
       roles: permissions.erasePersons,
       summary: "Erases one person's records of all categories, holds apart.",
+      answers: { 202: { description: 'The request', schema: personRequestShape, headers: ['Location'] } },
       params: accountParamsSchema,
       query: personQuerySchema,
       handle: (call) => erase(workshop, call),
@@ -31,6 +34,7 @@ export function personRoutes(workshop: Workshop): Route[] {
       path: '/v1/accounts/:id/records/erasures/:requestId',
       roles: permissions.readPersonRequests,
       summary: "Says how far the erasure of one person's records has come.",
+      answers: answers(personRequestShape, 'The request'),
       params: personParamsSchema,
       query: noQuerySchema,
       async handle(call) {

@@ -10,6 +10,8 @@ import {
   type PurgeShare,
 } from '../../data';
 import { deadlineOf, decide, heldBy, isHeld, policyInForce, type CommandBody, type Lifecycle } from '../../lifecycle';
+import { policyPreviewShape, policyShape } from '../answers/accounts';
+import { answers } from '../answers/words';
 import { send } from '../commands';
 import { refusalProblem } from '../failures';
 import { assertConfirmed, confirmationOf, isLowered } from '../purge';
@@ -26,6 +28,7 @@ export function policyRoutes(workshop: Workshop): Route[] {
       path: '/v1/accounts/:id/policy',
       roles: permissions.readPolicy,
       summary: 'Reads the policy in force for an account.',
+      answers: answers(policyShape, 'The policy', ['ETag']),
       params: accountParamsSchema,
       query: noQuerySchema,
       async handle(call) {
@@ -39,6 +42,7 @@ export function policyRoutes(workshop: Workshop): Route[] {
       path: '/v1/accounts/:id/policy',
       roles: permissions.changePolicy,
       summary: "Changes an account's policy; what purges records needs the confirm of a preview.",
+      answers: answers(policyShape, 'The policy', ['ETag']),
       params: accountParamsSchema,
       query: noQuerySchema,
       body: changePolicySchema,
@@ -58,6 +62,7 @@ export function policyRoutes(workshop: Workshop): Route[] {
       path: '/v1/accounts/:id/policy/preview',
       roles: permissions.changePolicy,
       summary: 'Says what a change of policy would purge and move; changes nothing.',
+      answers: answers(policyPreviewShape, 'What it would do'),
       idempotent: false,
       params: accountParamsSchema,
       query: noQuerySchema,

@@ -18,6 +18,8 @@ import {
   type ProcessorSettings,
 } from '../../processors';
 import { answeredSignal, processorWorkflowId } from '../../workflows';
+import { newProcessorShape, processorRequestShape, processorShape } from '../answers/administration';
+import { answers, nothing, pageOf as pageShapeOf } from '../answers/words';
 import { pageOf, positionIn } from '../cursors';
 import { invalid, notFound, Problem } from '../problems';
 import { route, type Call, type Route, type SignedBody } from '../route';
@@ -54,6 +56,7 @@ export function processorRoutes(workshop: Workshop): Route[] {
       path: '/v1/processors',
       roles: permissions.readProcessors,
       summary: 'Lists the processors that are told of erasures, removed ones included, without what opens anything.',
+      answers: answers(pageShapeOf(processorShape), 'A page of processors, by id'),
       query: pageSchema,
       async handle({ query }) {
         const after = positionIn(listName, query.cursor, z.tuple([z.string()]));
@@ -72,6 +75,7 @@ export function processorRoutes(workshop: Workshop): Route[] {
       stepUp: 'settings',
       summary:
         'Registers a processor: from now on it is told of every erasure. A secret that is made is shown this once.',
+      answers: { 201: { description: 'The processor', schema: newProcessorShape } },
       query: noQuerySchema,
       body: newProcessorSchema,
       handle: register,
@@ -81,6 +85,7 @@ export function processorRoutes(workshop: Workshop): Route[] {
       path: '/v1/processors/:id',
       roles: permissions.readProcessors,
       summary: 'A processor.',
+      answers: answers(processorShape, 'The processor'),
       params: processorParamsSchema,
       query: noQuerySchema,
       async handle({ params }) {
@@ -93,6 +98,7 @@ export function processorRoutes(workshop: Workshop): Route[] {
       roles: permissions.manageProcessors,
       stepUp: 'settings',
       summary: 'Removes a processor: it is told of no further erasure, and still answers for those before.',
+      answers: nothing('It is removed'),
       params: processorParamsSchema,
       query: noQuerySchema,
       handle: (call) =>
@@ -108,6 +114,7 @@ export function processorRoutes(workshop: Workshop): Route[] {
       path: '/v1/processors/:id/requests',
       roles: permissions.readProcessors,
       summary: 'What a processor was told to erase, and what it answered, newest first.',
+      answers: answers(pageShapeOf(processorRequestShape), 'A page of requests'),
       params: processorParamsSchema,
       query: pageSchema,
       async handle({ params, query }) {
@@ -134,6 +141,9 @@ export function processorRoutes(workshop: Workshop): Route[] {
       path: '/v1/processors/callbacks/:requestId',
       roles: 'public',
       summary: 'Where processors say how far they are, with their signature.',
+      operation: 'receiveProcessorCallback',
+      answers: { 202: { description: 'It is taken in' } },
+      problems: ['unauthenticated'],
       params: callbackParamsSchema,
       signed: true,
       body: signedSchema,

@@ -1,4 +1,5 @@
 /** The keys that checkpoints, certificates and the ledger are checked by (R20, R22). */
+import { publicKeysShape } from '../answers/proof';
 import { noQuerySchema } from '../schemas';
 import { route, type Route } from '../route';
 import type { Workshop } from '../workshop';
@@ -10,6 +11,14 @@ export function publicKeyRoutes({ store }: Workshop): Route[] {
       path: '/v1/keys/public',
       roles: 'public',
       summary: 'Answers with every public key there ever was, the one in use first, as a JSON Web Key Set.',
+      answers: {
+        200: {
+          description: 'The keys',
+          schema: publicKeysShape,
+          type: 'application/jwk-set+json',
+          headers: ['ETag'],
+        },
+      },
       query: noQuerySchema,
       async handle() {
         const keys = await store.vault.publicKeys();

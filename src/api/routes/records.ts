@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import { permissions } from '../../access';
 import { categories, readRecords, shownFrom, type AccountDocument, type CustomerRecord } from '../../data';
+import { recordShape } from '../answers/data';
+import { answers, pageOf } from '../answers/words';
 import { cursorFor, positionIn } from '../cursors';
 import { Problem } from '../problems';
 import { route, type Route } from '../route';
@@ -19,6 +21,7 @@ export function recordRoutes(workshop: Workshop): Route[] {
       path: '/v1/accounts/:id/records',
       roles: permissions.readRecords,
       summary: "Lists an account's records, newest first.",
+      answers: answers(pageOf(recordShape), 'A page of records'),
       params: accountParamsSchema,
       query: recordsQuerySchema,
       async handle(call) {

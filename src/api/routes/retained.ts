@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import { permissions } from '../../access';
 import { readSealed, type SealedRecord } from '../../data';
+import { retainedShape } from '../answers/data';
+import { answers, pageOf } from '../answers/words';
 import { cursorFor, positionIn } from '../cursors';
 import { route, type Route } from '../route';
 import { accountParamsSchema, pageSchema } from '../schemas';
@@ -19,6 +21,7 @@ export function retainedRoutes(workshop: Workshop): Route[] {
       path: '/v1/accounts/:id/retained',
       roles: permissions.readRetained,
       summary: 'Lists what the law keeps of an account, the first to go first.',
+      answers: answers(pageOf(retainedShape), 'A page of what is kept'),
       params: accountParamsSchema,
       query: pageSchema,
       async handle(call) {

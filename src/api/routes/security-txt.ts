@@ -15,6 +15,9 @@ export function securityTxtRoutes({ security, clock }: Workshop): Route[] {
       path: '/.well-known/security.txt',
       roles: 'public',
       summary: 'Says how to report a vulnerability (RFC 9116).',
+      operation: 'getSecurityTxt',
+      problems: ['not-found'],
+      answers: { 200: { description: 'The file', type: 'text/plain' } },
       query: noQuerySchema,
       handle() {
         // A file without a contact would be none, and one that names the wrong people worse.

@@ -4,6 +4,8 @@ import { native } from '../../database';
 import { may, permissions } from '../../access';
 import { settingsId, type SettingsDocument } from '../../data';
 import { parseDuration, periodFlaws, periodNames, type Settings } from '../../lifecycle';
+import { settingsShape } from '../answers/administration';
+import { answers } from '../answers/words';
 import { invalid, Problem } from '../problems';
 import { route, type Call, type Route } from '../route';
 import { noQuerySchema, settingsSchema } from '../schemas';
@@ -19,6 +21,7 @@ export function settingsRoutes(workshop: Workshop): Route[] {
       path: '/v1/settings/policy',
       roles: permissions.readSettings,
       summary: "Reads the deployment's default periods.",
+      answers: answers(settingsShape, 'The periods', ['ETag']),
       query: noQuerySchema,
       async handle() {
         const stored = await native(workshop.store.settings).findOne<SettingsDocument>({ _id: settingsId });
@@ -31,6 +34,7 @@ export function settingsRoutes(workshop: Workshop): Route[] {
       roles: permissions.changeSettings,
       stepUp: 'settings',
       summary: "Replaces the deployment's default periods.",
+      answers: answers(settingsShape, 'The periods', ['ETag']),
       query: noQuerySchema,
       body: settingsSchema,
       handle: (call) => change(workshop, call),

@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { native } from '../../database';
 import { may, permissions } from '../../access';
 import type { AuditEntry, AuditEntryDocument } from '../../audit';
+import { entryShape } from '../answers/audit';
+import { answers, pageOf as pageShapeOf } from '../answers/words';
 import { pageOf, positionIn } from '../cursors';
 import { opened } from '../notes';
 import { route, type Route } from '../route';
@@ -17,6 +19,7 @@ export function timelineRoutes(workshop: Workshop): Route[] {
       path: '/v1/accounts/:id/timeline',
       roles: permissions.readTimeline,
       summary: "Lists an account's audit entries, oldest first.",
+      answers: answers(pageShapeOf(entryShape), 'A page of entries'),
       params: accountParamsSchema,
       query: pageSchema,
       async handle({ principal, standing, params: { id }, query }) {

@@ -2,6 +2,8 @@
 import type { z } from 'zod';
 import { permissions } from '../../access';
 import type { CommandName } from '../../lifecycle';
+import { accountShape } from '../answers/accounts';
+import { answers } from '../answers/words';
 import { command } from '../commands';
 import { accountFor } from '../representation';
 import { route, type Route, type Standing } from '../route';
@@ -34,6 +36,7 @@ export function transitionRoutes(workshop: Workshop): Route[] {
       standing,
       ...(name === 'reopen' ? { stepUp: 'reopen' as const } : {}),
       summary,
+      answers: answers(accountShape, 'The account', ['ETag']),
       params: accountParamsSchema,
       query: noQuerySchema,
       body,
