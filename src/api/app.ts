@@ -15,6 +15,7 @@ import type { Incoming, Route } from './route';
 import { allRoutes } from './routes';
 import { createSettingsCache } from './settings-cache';
 import { allowWebUi } from './web-ui';
+import { recordUses } from './uses';
 import type { Workshop } from './workshop';
 
 /** Everything the API answers: what is declared of each call. */
@@ -57,7 +58,11 @@ export function createApp(dependencies: ApiDependencies): Express {
 }
 
 function workshopOf(dependencies: ApiDependencies): Workshop {
-  return { ...dependencies, defaults: createSettingsCache(dependencies.store, dependencies.settings) };
+  return {
+    ...dependencies,
+    defaults: createSettingsCache(dependencies.store, dependencies.settings),
+    uses: recordUses(dependencies),
+  };
 }
 
 function methodsByPath(routes: readonly Route[]): Map<string, string> {

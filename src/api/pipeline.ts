@@ -26,6 +26,7 @@ import { send, written, type Reply, type Sendable } from './reply';
 import type { Call, Incoming, Route } from './route';
 import { openAccount } from './standing';
 import { assertSteppedUp, standardStepUpAge } from './step-up';
+import { isAdministratorsKey } from './uses';
 import { authenticate, nobodyAt } from './who';
 import type { Workshop } from './workshop';
 
@@ -47,6 +48,8 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
       }
       if (route.stepUp !== undefined) assertSteppedUp(principal, route.stepUp, stepUpAge, workshop.clock());
       const call = await read(request, response, principal, progress);
+      if (isAdministratorsKey(principal)) await workshop.uses.record(call, 'key.used');
+      if (route.onRecord !== undefined) await workshop.uses.record(call, route.onRecord);
       const key = route.idempotent && isWrite ? idempotencyKeyOf(request) : undefined;
       if (key !== undefined) return await answerOnce(request, call, key);
       const answered = await route.handle(call);

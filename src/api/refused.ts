@@ -8,6 +8,7 @@ import type { Incoming } from './route';
 /** What these mean where nobody said more. */
 const plainReasons: Partial<Record<ProblemCode, RefusalReason>> = {
   forbidden: 'role',
+  'step-up-required': 'step-up',
   'ip-not-allowed': 'address',
   'account-suspended': 'standing',
   'account-expired': 'standing',

@@ -10,6 +10,7 @@ import type { Role } from '../lifecycle';
 import type { Progress } from './failures';
 import type { Attempt } from './idempotency';
 import type { ProblemCode } from './problems';
+import type { Use } from './uses';
 
 /** How much of its account's standing a customer needs for a call (R15). Staff are not asked. */
 export type Standing = 'any' | 'not-expired' | 'exporting' | 'active';
@@ -95,6 +96,8 @@ interface Declaration<P, Q, B> {
   readonly signed?: boolean;
   /** What a key has to be given expressly for it, and a person has to have signed in freshly for. @default nothing */
   readonly stepUp?: Scope;
+  /** What it is put on record as before it is done, for reads that few may make (R19). @default nothing */
+  readonly onRecord?: Use;
   /** What it answers when all goes well, by status, for the published contract. */
   readonly answers: Readonly<Record<number, AnswerShape>>;
   /** Problems of its own, beside those that follow from how it is declared. */

@@ -16,7 +16,7 @@ const tolerance = 60_000;
  */
 export function assertSteppedUp({ shown }: Principal, scope: Scope, age: number, now: Date): void {
   if (shown.by === 'key') {
-    if (!shown.scopes.includes(scope)) throw withoutScope(scope);
+    if (!shown.scopes.includes(scope)) throw withoutScope(scope).because('scope');
     return;
   }
   if (shown.by === 'session') {

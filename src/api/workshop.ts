@@ -1,7 +1,9 @@
 import type { ApiDependencies } from './dependencies';
 import type { SettingsCache } from './settings-cache';
+import type { Uses } from './uses';
 
 /** What handlers work with: what the API was given, and what it made of that. */
 export interface Workshop extends ApiDependencies {
   readonly defaults: SettingsCache;
+  readonly uses: Uses;
 }

@@ -50,6 +50,7 @@ export function keyRoutes(workshop: Workshop): Route[] {
       method: 'get',
       path: '/v1/api-keys',
       roles: permissions.readKeys,
+      onRecord: 'keys.read',
       summary: 'Lists keys, without what opens anything.',
       query: pageSchema,
       answers: answers(pageShapeOf(keyShape), 'A page of keys'),

@@ -37,6 +37,7 @@ export function auditRoutes(workshop: Workshop): Route[] {
       method: 'get',
       path: '/v1/audit',
       roles: permissions.readAudit,
+      onRecord: 'audit.read',
       summary:
         'Lists audit entries, newest first. A page may hold less than was asked for; the cursor says whether it is the last.',
       answers: answers(pageOf(entryShape), 'A page of entries'),

@@ -9,28 +9,18 @@ import { createPayloadCodec, isEncoded, UnreadablePayloadError } from '../../tem
 import { payloadsShape } from '../answers/administration';
 import { answers } from '../answers/words';
 import { invalid } from '../problems';
-import { route, type Answer, type Call, type Route } from '../route';
+import { route, type Answer, type Route } from '../route';
 import { payloadsSchema } from '../schemas';
 import type { Workshop } from '../workshop';
-import { write } from '../writes';
 
 type Payloads = z.output<typeof payloadsSchema>;
 type Shown = Payloads['payloads'][number];
 
-/** Somebody who reads a history opens hundreds of payloads: one entry in the log says so for this long, in milliseconds. */
-const sameReading = 60_000;
 /** Parsed once it is known who asks. */
 const bodySchema = z.string();
 
-/** What was put on record of a key's reading. */
-interface Reading {
-  readonly at: number;
-  readonly recorded: Promise<unknown>;
-}
-
 export function codecRoutes(workshop: Workshop): Route[] {
   const codec = createPayloadCodec(workshop.store.vault);
-  const readings = new Map<string, Reading>();
   // The Web UI adds a query of its own, which concerns payloads kept elsewhere. There are none.
   const declared = {
     method: 'post',
@@ -66,31 +56,12 @@ export function codecRoutes(workshop: Workshop): Route[] {
             ? invalid([{ path: 'payloads', detail: error.message }])
             : error;
         });
-        if (stored.some(isEncoded)) await recordReading(call);
+        // Nothing is shown before it is on record.
+        if (stored.some(isEncoded)) await workshop.uses.record(call, 'payloads.decoded');
         return answerOf(asked, opened);
       },
     }),
   ];
-
-  /** Nothing is shown before it is on record. */
-  async function recordReading(call: Call): Promise<void> {
-    const { id } = call.principal.actor;
-    const now = workshop.clock().getTime();
-    for (const [key, { at }] of readings) if (now - at >= sameReading) readings.delete(key);
-    const reading = readings.get(id) ?? { at: now, recorded: record(call) };
-    readings.set(id, reading);
-    try {
-      await reading.recorded;
-    } catch (error) {
-      if (readings.get(id) === reading) readings.delete(id);
-      throw error;
-    }
-  }
-
-  function record(call: Call): Promise<unknown> {
-    const entry = { action: 'payloads.decoded', details: {} };
-    return write(workshop, call, () => Promise.resolve({ answer: { status: 200 }, entry }));
-  }
 }
 
 function payloadOf({ metadata, data }: Shown): Payload {
