@@ -39,7 +39,12 @@ export function contractChecker(document: Json, routes: readonly Route[]): Check
 
   return ({ method, path, status, headers, text }) => {
     const bare = path.split('?')[0] ?? '';
-    const route = declared.find((one) => one.method === (method === 'HEAD' ? 'GET' : method) && one.pattern.test(bare));
+    const fitting = declared.filter(({ pattern }) => pattern.test(bare));
+    // A path that is declared as it stands is not that of an id.
+    const exact = fitting.filter((one) => one.path === bare);
+    const route = (exact.length > 0 ? exact : fitting).find(
+      (one) => one.method === (method === 'HEAD' ? 'GET' : method),
+    );
     if (route?.published !== true) return undefined;
     const name = route.method.toLowerCase();
     const answer = paths[route.path]?.[name]?.responses[String(status)];

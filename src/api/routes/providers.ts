@@ -56,7 +56,7 @@ type PageQuery = z.output<typeof providerPageQuerySchema>;
 const listName = 'providers';
 const publicListName = 'providers/public';
 const page = { description: 'A page for people, in English or German.', type: 'text/html' } as const;
-const entryAnswer = { description: 'The entry, with its status.', schema: shownProvider } as const;
+const entryAnswer = { description: 'The entry, with its status.', schema: shownProvider, headers: ['ETag'] } as const;
 
 export function providerRoutes(workshop: Workshop): Route[] {
   const { store, clock, region } = workshop;
