@@ -197,6 +197,8 @@ export const developmentVariables: Readonly<Record<string, string>> = {
   ABLAUF_EMBEDDED_MONGODB_PORT: 'Port of the embedded MongoDB server; 27017 when absent',
   ABLAUF_EMBEDDED_TEMPORAL_PORT: 'Port of the embedded Temporal server; 7233 when absent',
   ABLAUF_EMBEDDED_TEMPORAL_UI_PORT: "Port of the embedded Temporal server's Web UI; 8233 when absent",
+  ABLAUF_EMBEDDED_IDP_PORT:
+    'Port of the embedded identity provider, at which one picks who one is; 8234 when absent. None is started where `ABLAUF_SSO` is given',
   ABLAUF_OFFLINE: '`1` forbids fetching servers (R28)',
   ABLAUF_CACHE_DIR: "Folder fetched servers are kept in; the user's cache folder when absent",
   ABLAUF_MONGOD: 'A `mongod` to use as the embedded server',

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import {
   type Child,
+  type DevIdentityProvider,
   type DevSettings,
   devLedger,
   devSecrets,
@@ -21,6 +22,7 @@ import {
   type RunningMongodb,
   type RunningTemporal,
   startCodecBridge,
+  startDevIdentityProvider,
   startMongodb,
   startService,
   startTemporal,
@@ -31,7 +33,7 @@ import { searchAttributeTypes } from './workflows';
 const readyTimeoutMs = 120_000;
 
 /** Last started, first stopped: nothing loses what it still writes to. */
-const stopOrder = ['API', 'worker', 'Temporal', 'codec', 'MongoDB'] as const;
+const stopOrder = ['API', 'worker', 'identity provider', 'Temporal', 'codec', 'MongoDB'] as const;
 type Part = (typeof stopOrder)[number];
 
 interface Run {
@@ -75,8 +77,8 @@ async function runDev(
       );
     }
     await requireFreePorts(settings);
-    const starting = [startOwnMongodb(run), startOwnTemporal(run)] as const;
-    const [mongodb, temporal] = await Promise.all(starting).catch(async (error: unknown) => {
+    const starting = [startOwnMongodb(run), startOwnTemporal(run), startOwnIdentityProvider(run)] as const;
+    const [mongodb, temporal, identityProvider] = await Promise.all(starting).catch(async (error: unknown) => {
       failing.abort();
       await Promise.allSettled(starting);
       throw error;
@@ -84,9 +86,10 @@ async function runDev(
     Object.assign(run.env, {
       ...(mongodb && { ABLAUF_MONGODB_URI: mongodb.uri, ...vaultBeside(mongodb.uri, run.env) }),
       ...(temporal && { ABLAUF_TEMPORAL_ADDRESS: temporal.address, ABLAUF_TEMPORAL_NAMESPACE: temporal.namespace }),
+      ...(identityProvider && { ABLAUF_SSO: JSON.stringify([identityProvider.entry]) }),
     });
     await startServices(run, entries);
-    announce(run, mongodb, temporal);
+    announce(run, mongodb, temporal, identityProvider);
     await aborted(signal);
     print('stopping');
   } catch (error) {
@@ -154,6 +157,19 @@ async function startOwnTemporal(run: Run): Promise<RunningTemporal | undefined> 
   const first = await start(run.signal);
   run.stops.set('Temporal', keepRunning('Temporal', first, start, run.print).stop);
   return first;
+}
+
+async function startOwnIdentityProvider({ settings, stops }: Run): Promise<DevIdentityProvider | undefined> {
+  if (settings.ownIdentityProvider) {
+    return undefined;
+  }
+  const provider = await startDevIdentityProvider({
+    dataDir: join(settings.dataDir, 'identity-provider'),
+    port: settings.identityProviderPort,
+    origins: settings.origins,
+  });
+  stops.set('identity provider', () => provider.stop());
+  return provider;
 }
 
 /** Starts the worker and the API, and resolves once the API says that every part answers. */
@@ -241,9 +257,15 @@ function ask(url: string, signal: AbortSignal): Promise<{ status: number; text: 
   });
 }
 
-function announce(run: Run, mongodb: RunningMongodb | undefined, temporal: RunningTemporal | undefined): void {
+function announce(
+  run: Run,
+  mongodb: RunningMongodb | undefined,
+  temporal: RunningTemporal | undefined,
+  identityProvider: DevIdentityProvider | undefined,
+): void {
   const { settings, env, print } = run;
   const api = apiUrl(settings);
+  const signIn = `${settings.origins[0]}/auth`;
   const rows: [what: string, where: string, about?: string | undefined][] = [
     ['MongoDB', mongodb?.uri ?? 'your own', mongodb?.description],
     ['Temporal', temporal?.address ?? env['ABLAUF_TEMPORAL_ADDRESS'] ?? 'your own', temporal?.description],
@@ -254,6 +276,13 @@ function announce(run: Run, mongodb: RunningMongodb | undefined, temporal: Runni
   rows.push(
     ['Worker', `metrics ${hostUrl(settings.managementHost, settings.workerManagementPort)}/metrics`],
     ['API', api, `metrics ${hostUrl(settings.managementHost, settings.managementPort)}/metrics`],
+    [
+      'Sign in',
+      signIn,
+      identityProvider
+        ? `no password: pick who you are at ${identityProvider.url}`
+        : 'with the providers of your ABLAUF_SSO',
+    ],
     ['Data, logs', shown(settings.dataDir)],
   );
   const width = Math.max(...rows.map(([, where]) => where.length));
@@ -264,7 +293,7 @@ function announce(run: Run, mongodb: RunningMongodb | undefined, temporal: Runni
   print(`${'Admin key'.padEnd(12)}${adminKey(run)}`);
   print(`${'Try it'.padEnd(12)}curl -H "Authorization: Bearer ${adminKey(run)}" ${api}/v1/accounts`);
   print('');
-  print(`ready ${[api, temporal?.uiUrl].filter((url) => url !== undefined).join(' ')}`);
+  print(`ready ${[api, temporal?.uiUrl, signIn, identityProvider?.url].filter((url) => url !== undefined).join(' ')}`);
 }
 
 /** What the API takes as its administrator's key, given as such or as a file. */

@@ -482,7 +482,7 @@ describe('npm run dev', () => {
       `require('node:http').createServer((_, answer) => answer.end()).listen(process.env.ABLAUF_PORT, '127.0.0.1');`,
     );
     const variables = ['PORT', 'MANAGEMENT_PORT', 'WORKER_MANAGEMENT_PORT'].concat(
-      ['MONGODB_PORT', 'TEMPORAL_PORT', 'TEMPORAL_UI_PORT'].map((name) => `EMBEDDED_${name}`),
+      ['MONGODB_PORT', 'TEMPORAL_PORT', 'TEMPORAL_UI_PORT', 'IDP_PORT'].map((name) => `EMBEDDED_${name}`),
     );
     const ports = await Promise.all(
       variables.map(async (name): Promise<[string, string]> => [`ABLAUF_${name}`, String(await freePort())]),

@@ -29,8 +29,8 @@ const adminKey = 'ablauf-demo-administrator';
 /** Starts `src/dev.ts`, and waits until it says that it is ready. */
 export async function startDevSystem({ environment = {}, onLine }: DevSystemOptions = {}): Promise<DevSystem> {
   const folder = await mkdtemp(join(tmpdir(), 'ablauf-demo-'));
-  const [port, management, workerManagement, mongodb, temporal, webUi] = await Promise.all(
-    Array.from({ length: 6 }, () => freePort()),
+  const [port, management, workerManagement, mongodb, temporal, webUi, identityProvider] = await Promise.all(
+    Array.from({ length: 7 }, () => freePort()),
   );
   const child = spawn(process.execPath, ['--import', 'tsx', join(__dirname, '..', '..', 'src', 'dev.ts')], {
     cwd: join(__dirname, '..', '..'),
@@ -44,6 +44,7 @@ export async function startDevSystem({ environment = {}, onLine }: DevSystemOpti
       ABLAUF_EMBEDDED_MONGODB_PORT: String(mongodb),
       ABLAUF_EMBEDDED_TEMPORAL_PORT: String(temporal),
       ABLAUF_EMBEDDED_TEMPORAL_UI_PORT: String(webUi),
+      ABLAUF_EMBEDDED_IDP_PORT: String(identityProvider),
       ABLAUF_ADMIN_KEY: adminKey,
       ...environment,
     },

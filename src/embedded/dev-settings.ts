@@ -16,11 +16,16 @@ export interface DevSettings {
   mongodbPort: number;
   temporalPort: number;
   temporalUiPort: number;
+  identityProviderPort: number;
+  /** The origins browsers find the API at; the first is the one to name. */
+  origins: [string, ...string[]];
   namespace: string;
   /** MongoDB is the developer's own: nothing is started. */
   ownMongodb: boolean;
   /** Temporal is the developer's own: nothing is started. */
   ownTemporal: boolean;
+  /** People sign in with providers of the developer's choice: none is started. */
+  ownIdentityProvider: boolean;
 }
 
 /**
@@ -40,9 +45,12 @@ export function readDevSettings(env: NodeJS.ProcessEnv): DevSettings {
     mongodbPort: readPort(env, 'ABLAUF_EMBEDDED_MONGODB_PORT', 27017),
     temporalPort: readPort(env, 'ABLAUF_EMBEDDED_TEMPORAL_PORT', 7233),
     temporalUiPort: readPort(env, 'ABLAUF_EMBEDDED_TEMPORAL_UI_PORT', 8233),
+    identityProviderPort: readPort(env, 'ABLAUF_EMBEDDED_IDP_PORT', 8234),
+    origins: originsOf(env),
     namespace: setting(env, 'ABLAUF_TEMPORAL_NAMESPACE') ?? 'default',
     ownMongodb: isGiven(env, 'ABLAUF_MONGODB_URI'),
     ownTemporal: isGiven(env, 'ABLAUF_TEMPORAL_ADDRESS'),
+    ownIdentityProvider: isGiven(env, 'ABLAUF_SSO'),
   };
 }
 
@@ -63,6 +71,9 @@ export async function requireFreePorts(settings: DevSettings): Promise<void> {
   if (!settings.ownTemporal) {
     ports.push([settings.temporalPort, 'ABLAUF_EMBEDDED_TEMPORAL_PORT', '127.0.0.1']);
     ports.push([settings.temporalUiPort, 'ABLAUF_EMBEDDED_TEMPORAL_UI_PORT', '127.0.0.1']);
+  }
+  if (!settings.ownIdentityProvider) {
+    ports.push([settings.identityProviderPort, 'ABLAUF_EMBEDDED_IDP_PORT', '127.0.0.1']);
   }
   const taken = new Map<number, string>();
   for (const [port, variable] of ports) {
@@ -95,6 +106,15 @@ export function devLedger({ dataDir }: DevSettings, env: NodeJS.ProcessEnv): Rec
 /** Secrets may also be given by the path of a file. */
 function isGiven(env: NodeJS.ProcessEnv, variable: string): boolean {
   return (setting(env, variable) ?? setting(env, `${variable}_FILE`)) !== undefined;
+}
+
+function originsOf(env: NodeJS.ProcessEnv): [string, ...string[]] {
+  const port = readPort(env, 'ABLAUF_PORT', 3000);
+  const scheme = isGiven(env, 'ABLAUF_TLS_CERT') ? 'https' : 'http';
+  const local = ['127.0.0.1', 'localhost', '[::1]'].map((host) => new URL(`${scheme}://${host}:${port}`).origin);
+  const named = setting(env, 'ABLAUF_PUBLIC_URL') ?? '';
+  const [first = '', ...others] = URL.canParse(named) ? [new URL(named).origin, ...local] : local;
+  return [first, ...others];
 }
 
 function readPort(env: NodeJS.ProcessEnv, variable: string, otherwise: number): number {

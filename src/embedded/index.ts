@@ -3,6 +3,7 @@ export { startCodecBridge } from './codec-bridge';
 export { type DevSettings, devLedger, devSecrets, readDevSettings, requireFreePorts } from './dev-settings';
 export { EmbeddedServerError, messageOf } from './errors';
 export { resolveTimeSkippingServer } from './executables';
+export { type DevIdentityProvider, startDevIdentityProvider } from './identity-provider';
 export { packageManagerAncestors } from './identity';
 export { lockFolder } from './lock';
 export { type RunningMongodb, startMongodb } from './mongodb';

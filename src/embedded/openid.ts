@@ -21,14 +21,25 @@ export interface OpenidOptions {
   readonly claimNames: readonly string[];
   /** Where somebody is asked who they are: the path for an interaction's id. */
   readonly interactionPath: (id: string) => string;
-  /** The page that asks whether to sign out; `form` is the form to submit as `op.logoutForm`. */
-  readonly logoutPage: (form: string) => string;
-  /** The page that says so, where no client wants its users back. */
-  readonly signedOutPage: () => string;
-  /** The page that says what went wrong. */
-  readonly errorPage: (error: { readonly error: string; readonly error_description?: string | undefined }) => string;
+  readonly pages: OpenidPages;
   /** What the provider remembers; another one given the same goes on where the first stopped. */
   readonly memory?: OpenidMemory;
+}
+
+/** The provider's own pages, as HTML; each is given the `Accept-Language` of whoever sees it. */
+export interface OpenidPages {
+  /** Asks whether to sign out; `form` is the form to submit as `op.logoutForm`. */
+  logout(language: string | undefined, form: string): string;
+  /** Says that they are signed out, where no client wants its users back. */
+  signedOut(language: string | undefined): string;
+  /** Says what went wrong. */
+  error(language: string | undefined, error: OpenidFailure): string;
+}
+
+/** What went wrong, in the words of the standard. */
+export interface OpenidFailure {
+  readonly error: string;
+  readonly error_description?: string | undefined;
 }
 
 /** What a provider remembers of sessions, codes and tokens, and until when (milliseconds since 1970). */
@@ -52,6 +63,7 @@ export function newCookieSecret(): string {
 /** Makes a provider. Serve its `callback()`, with what the path begins with taken off `url` and left in `originalUrl`. */
 export async function createOpenidProvider(options: OpenidOptions): Promise<Provider> {
   const { Provider } = await import('oidc-provider/lib/provider.js');
+  const { pages } = options;
   const memory = options.memory ?? (new Map() as OpenidMemory);
   return new Provider(options.issuer, {
     adapter: (name) => adapterOf(name, memory, options),
@@ -67,8 +79,8 @@ export async function createOpenidProvider(options: OpenidOptions): Promise<Prov
       backchannelLogout: { enabled: true },
       rpInitiatedLogout: {
         enabled: true,
-        logoutSource: (context, form) => void (context.body = options.logoutPage(form)),
-        postLogoutSuccessSource: (context) => void (context.body = options.signedOutPage()),
+        logoutSource: (context, form) => void (context.body = pages.logout(context.get('accept-language'), form)),
+        postLogoutSuccessSource: (context) => void (context.body = pages.signedOut(context.get('accept-language'))),
       },
     },
     fetch: (url, init) => fetch(url, init),
@@ -78,9 +90,9 @@ export async function createOpenidProvider(options: OpenidOptions): Promise<Prov
     },
     interactions: { url: (_, { uid }) => options.interactionPath(uid) },
     loadExistingGrant,
-    renderError: (context, { error, error_description }) => {
+    renderError: (context, failure) => {
       context.type = 'html';
-      context.body = options.errorPage({ error, error_description });
+      context.body = pages.error(context.get('accept-language'), failure);
     },
     ttl: { AccessToken: 600, AuthorizationCode: 60, Grant: 86_400, IdToken: 600, Interaction: 600, Session: 86_400 },
   });

@@ -33,6 +33,9 @@ const mostRedirects = 20;
 export class Browser {
   private cookies: Cookie[] = [];
 
+  /** @param language what it asks for pages in */
+  constructor(private readonly language = 'en') {}
+
   /** The cookies it would send there, by name. */
   cookiesFor(url: URL | string): Map<string, string> {
     const { hostname, pathname } = new URL(url);
@@ -106,7 +109,12 @@ export class Browser {
     const response = await fetch(url, {
       method,
       redirect: 'manual',
-      headers: { accept: 'text/html', ...(cookies === '' ? {} : { cookie: cookies }), ...headers },
+      headers: {
+        accept: 'text/html',
+        'accept-language': this.language,
+        ...(cookies === '' ? {} : { cookie: cookies }),
+        ...headers,
+      },
       ...(body === undefined ? {} : { body }),
     });
     for (const header of response.headers.getSetCookie()) this.keep(url, header);

@@ -200,10 +200,12 @@ export async function startIdentityProvider(options: IdentityProviderOptions = {
       // The front adds what is said of a person, whatever its name.
       claimNames: [],
       interactionPath: (id) => `${mount}/interaction/${id}`,
-      logoutPage: (form) => `<!doctype html><title>Sign out?</title>${form}`,
-      signedOutPage: () => '<!doctype html><title>Signed out</title>',
-      errorPage: ({ error, error_description: detail = '' }) =>
-        `<!doctype html><title>${error}</title><p>${error}: ${detail}</p>`,
+      pages: {
+        logout: (_, form) => `<!doctype html><title>Sign out?</title>${form}`,
+        signedOut: () => '<!doctype html><title>Signed out</title>',
+        error: (_, { error, error_description: detail = '' }) =>
+          `<!doctype html><title>${error}</title><p>${error}: ${detail}</p>`,
+      },
       client: (id) =>
         id === clientId
           ? {
