@@ -9,6 +9,7 @@ import type { ExportLimits } from './exports';
 import { MAX_PERIOD, parseDuration, periodFlaws, sites, type Settings, type Site } from './lifecycle';
 import { durationSchema } from './lifecycle/schemas';
 import { accessConfig, accessVariables, type AccessConfig } from './config-access';
+import { ssoConfig, ssoVariables, type SsoConfig } from './config-sso';
 import { transitConfig, transitVariables, type TransitConfig } from './config-transit';
 import { endpointsOf } from './config-endpoints';
 import { checkMasterKeys, kmsConfig, kmsVariables, type KmsConfig } from './config-kms';
@@ -97,6 +98,7 @@ const schema = z.object({
     ),
   ...ledgerVariables,
   ...accessVariables,
+  ...ssoVariables,
   ABLAUF_TEMPORAL_ADDRESS: z.string().min(1).describe('Temporal, as host:port'),
   ABLAUF_TEMPORAL_NAMESPACE: z.string().min(1).default('default').describe('Namespace'),
   ...transitVariables,
@@ -164,7 +166,9 @@ const schema = z.object({
     .describe('Where a payload names its account: dotted paths, the first that does decides'),
   ABLAUF_PUBLIC_URL: publicUrl
     .optional()
-    .describe('Where processors reach the API with their callbacks; needed by OpenDSR'),
+    .describe(
+      'Where the API is reached from outside: by people who sign in, and by processors with their callbacks (OpenDSR); needed for either',
+    ),
   ABLAUF_ALLOW_PRIVATE_TARGETS: z
     .enum(['0', '1'])
     .default('0')
@@ -279,6 +283,8 @@ export interface Config {
   readonly accountPaths: readonly (readonly string[])[];
   readonly processors: ProcessorSettings;
   readonly access: AccessConfig;
+  /** How people sign in (R26). */
+  readonly sso: SsoConfig;
   /** Whom to tell of vulnerabilities (R30). */
   readonly security: SecurityContact | undefined;
   readonly logLevel: string;
@@ -318,6 +324,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     flaws.push('ABLAUF_AUDIT_RETENTION: must be at least P30D: certificates take their proofs from the log');
   }
   const exports = exportConfig(values, flaws);
+  const sso = ssoConfig(values, flaws);
   const ledger = ledgerConfig(values, values.ABLAUF_ALLOW_PLAIN, flaws);
   const previous = previousKeys(values.LITELLM_MASTER_KEY_PREVIOUS, flaws);
   if (values.ABLAUF_VAULT_SHARED === '0' && hostsOf(values.ABLAUF_VAULT_URI) === hostsOf(values.ABLAUF_MONGODB_URI)) {
@@ -375,6 +382,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       ...(values.ABLAUF_PUBLIC_URL === undefined ? {} : { publicUrl: values.ABLAUF_PUBLIC_URL }),
     },
     access: accessConfig(values),
+    sso,
     security: securityContact(values),
     logLevel: values.ABLAUF_LOG_LEVEL,
     exports,

@@ -3,7 +3,16 @@ import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
-import { createKeyring, followedCollections, noteKeyUses, registerKeys, registerKeyUses } from './access';
+import {
+  createKeyring,
+  createSessions,
+  followedCollections,
+  noteKeyUses,
+  registerKeys,
+  registerKeyUses,
+  registerSessions,
+  registerUsers,
+} from './access';
 import { createApp, keepRefusals, registerIdempotency } from './api';
 import { startSequencer } from './audit';
 import { readConfig } from './config';
@@ -18,6 +27,7 @@ import { openConfiguredStore } from './open-store';
 import { openConfiguredVault } from './open-vault';
 import { createLog, runMain } from './process';
 import { connectLazily, dataConverterOf, keepAssertingNamespace, openCourses, openJobs } from './temporal';
+import { openProvider } from './sso';
 import { createSecuredServer } from './transit';
 import { openWitnesses } from './witnesses';
 
@@ -39,6 +49,8 @@ runMain('api', async () => {
   const store = await openConfiguredStore(config, vault, { appName: 'ablauf-api', socketTimeout: databasePatience });
   const keys = registerKeys(store.connection);
   registerKeyUses(store.connection);
+  const sessionModels = registerSessions(store.connection);
+  registerUsers(store.connection);
   registerIdempotency(store.connection);
   registerExports(store.connection);
   registerProviders(store.connection);
@@ -57,6 +69,7 @@ runMain('api', async () => {
   const feed = followChanges(store.connection, { collections: followedCollections, log });
   const refusals = keepRefusals({ store, clock: () => new Date(), log });
   const uses = noteKeyUses({ store, log });
+  const clock = () => new Date();
   const app = createApp({
     store,
     courses: openCourses({ connection, client, region, taskQueue }),
@@ -65,6 +78,12 @@ runMain('api', async () => {
     keys: createKeyring({ model: keys, feed, adminKey: config.adminKey, clock: () => new Date(), uses }),
     feed,
     refusals,
+    signIn: {
+      providers: config.sso.providers.map((settings) => openProvider(settings, { clock })),
+      sessions: createSessions({ models: sessionModels, vault, feed, limits: config.sso.limits, clock, log }),
+      ...(config.processors.publicUrl === undefined ? {} : { publicUrl: config.processors.publicUrl }),
+    },
+    stepUpAge: config.sso.stepUpAge,
     trustedProxies: config.access.trustedProxies,
     settings: config.settings,
     guard: config.guard,

@@ -1,2 +1,2 @@
 /** The collections of which something is remembered until they change; see `ChangeFeed`. */
-export const followedCollections: readonly string[] = ['apiKeys'];
+export const followedCollections: readonly string[] = ['apiKeys', 'sessions'];

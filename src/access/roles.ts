@@ -55,6 +55,10 @@ export const permissions = {
   /** The register of R24. */
   readProviders: ['admin', 'operator', 'auditor', 'legal'],
   manageProviders: ['admin'],
+  readUsers: ['admin'],
+  manageUsers: ['admin'],
+  /** Whoever is signed in, of themselves: who they are, and their sessions. */
+  readOwnSession: roles,
   readProcessors: ['admin', 'operator', 'auditor', 'legal'],
   manageProcessors: ['admin'],
   /** What Temporal stores encrypted: operators read courses in its Web UI. */

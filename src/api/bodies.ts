@@ -6,6 +6,7 @@ import type { Incoming } from './route';
 const json = express.json({ limit: '256kb', type: ['application/json', 'application/*+json'] });
 // A signature is of the bytes that were sent: they are not unpacked.
 const bytes = express.raw({ limit: '64kb', type: () => true, inflate: false });
+const form = express.urlencoded({ limit: '64kb', extended: false, parameterLimit: 100 });
 const text = express.text({ limit: '32mb', type: () => true, defaultCharset: 'utf-8' });
 
 /** The JSON of a request, or nothing where it has no body. @throws what Express throws, or 415 */
@@ -16,6 +17,18 @@ export async function readJson(request: Incoming, response: Response): Promise<u
   }
   await run(json, request, response);
   return request.body as unknown;
+}
+
+/** Whether the body of a request is a form's, as browsers send it by themselves. */
+function isForm(request: Incoming): boolean {
+  return hasBody(request) && request.is('application/x-www-form-urlencoded') !== false;
+}
+
+/** The fields of a form, or {@link readJson}. */
+export async function readFields(request: Incoming, response: Response): Promise<unknown> {
+  if (!isForm(request)) return readJson(request, response);
+  await run(form, request, response);
+  return { ...(request.body as object) };
 }
 
 /** The body of a request as text, whatever its type says. */

@@ -1,11 +1,12 @@
 import type { Logger } from 'pino';
-import type { Keyring } from '../access';
+import type { Keyring, Sessions } from '../access';
 import type { WitnessRecord } from '../audit';
 import type { GuardSettings, Store } from '../data';
 import type { ChangeFeed } from '../database';
 import type { ArchiveStorage } from '../exports';
 import type { Settings } from '../lifecycle';
 import type { ProcessorSettings } from '../processors';
+import type { IdentityProvider } from '../sso';
 import type { Courses, Jobs } from '../temporal';
 import type { ServerTls } from '../transit';
 import type { Refusals } from './refusals';
@@ -20,6 +21,14 @@ export interface SecurityContact {
   readonly canonical?: string;
 }
 
+/** How people sign in (R26). */
+export interface SignIn {
+  readonly providers: readonly IdentityProvider[];
+  readonly sessions: Sessions;
+  /** Where browsers find us. @default whatever name of this machine they use */
+  readonly publicUrl?: string;
+}
+
 /** What the API needs of the world. */
 export interface ApiDependencies {
   readonly store: Store;
@@ -29,6 +38,8 @@ export interface ApiDependencies {
   /** Where the files of exports are kept. */
   readonly archives: ArchiveStorage;
   readonly keys: Keyring;
+  /** How people sign in. @default nobody does: keys are all there is */
+  readonly signIn?: SignIn;
   /** What changes in the database, for what is remembered of it. */
   readonly feed: ChangeFeed;
   /** Where refusals are put on record. */

@@ -55,7 +55,7 @@ export function contractOf(all: readonly Route[], { region }: ContractOptions): 
         session: {
           type: 'apiKey',
           in: 'cookie',
-          name: '__Host-ablauf',
+          name: '__Host-ablauf_session',
           description: 'The session of somebody who has signed in; writes need to come from our own pages',
         },
       },

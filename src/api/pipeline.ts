@@ -6,8 +6,9 @@ import { randomBytes } from 'node:crypto';
 import { ConnectionStates } from 'mongoose';
 import type { Principal } from '../access';
 import { accountIdPattern } from '../data';
-import { readBytes, readJson, readText } from './bodies';
+import { readBytes, readFields, readJson, readText } from './bodies';
 import { idempotencyKeyOf, ifMatchOf } from './conditions';
+import { assertNotForged } from './csrf';
 import { problemOf, type Progress } from './failures';
 import { fileAnswer } from './files';
 import {
@@ -27,7 +28,7 @@ import type { Call, Incoming, Route } from './route';
 import { openAccount } from './standing';
 import { assertSteppedUp, standardStepUpAge } from './step-up';
 import { isAdministratorsKey } from './uses';
-import { authenticate, nobodyAt } from './who';
+import { authenticate, nobodyAt, visitorAt } from './who';
 import type { Workshop } from './workshop';
 
 export type Handler = (request: Incoming, response: Reply) => Promise<void>;
@@ -39,13 +40,14 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
   const { stepUpAge = standardStepUpAge } = workshop;
 
   async function answer(request: Incoming, response: Reply, progress: Progress): Promise<Sendable> {
-    const principal = route.roles === 'public' ? nobodyAt(request) : await authenticate(workshop, request);
+    const principal = await whoeverSends(request);
     response.locals.actor = principal.actor.id;
     response.locals.principal = principal;
     try {
       if (route.roles !== 'public' && !route.roles.includes(principal.role)) {
         throw new Problem('forbidden', `the role ${principal.role} may not do this`);
       }
+      if (isWrite && route.form !== true) assertNotForged(workshop, request, principal);
       if (route.stepUp !== undefined) assertSteppedUp(principal, route.stepUp, stepUpAge, workshop.clock());
       const call = await read(request, response, principal, progress);
       if (isAdministratorsKey(principal)) await workshop.uses.record(call, 'key.used');
@@ -53,12 +55,18 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
       const key = route.idempotent && isWrite ? idempotencyKeyOf(request) : undefined;
       if (key !== undefined) return await answerOnce(request, call, key);
       const answered = await route.handle(call);
-      return answered.file === undefined ? written(answered) : await fileAnswer(request, answered, answered.file);
+      if (answered.file !== undefined) return await fileAnswer(request, answered, answered.file);
+      return { ...written(answered), ...(answered.cookies === undefined ? {} : { cookies: answered.cookies }) };
     } catch (error) {
       const problem = problemOf(error, progress);
       if (problem.status >= 500) response.locals.failure = error;
       throw problem;
     }
+  }
+
+  async function whoeverSends(request: Incoming): Promise<Principal> {
+    if (route.roles !== 'public') return authenticate(workshop, request);
+    return route.session === true ? visitorAt(workshop, request) : nobodyAt(request);
   }
 
   async function read(request: Incoming, response: Reply, principal: Principal, progress: Progress): Promise<Call> {
@@ -71,12 +79,14 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
     let body: unknown;
     if (route.signed === true) body = { headers: request.headers, body: await readBytes(request, response) };
     else if (route.text === true) body = await readText(request, response);
+    else if (route.form === true) body = route.body?.parse(await readForm(request, response, principal));
     else if (route.body !== undefined) body = route.body.parse((await readJson(request, response)) ?? {});
     return {
       principal,
       params: params?.data,
       query,
       body,
+      headers: request.headers,
       requestId: response.locals.requestId,
       attempt: isWrite ? unkeyed(newIds()) : untried,
       progress,
@@ -84,6 +94,15 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
       ...(ifVersion === undefined ? {} : { ifVersion }),
       ...(acceptLanguage === undefined ? {} : { acceptLanguage }),
     };
+  }
+
+  /** The fields of a form, without the one that shows where it came from. */
+  async function readForm(request: Incoming, response: Reply, principal: Principal): Promise<unknown> {
+    const fields: unknown = (await readFields(request, response)) ?? {};
+    if (typeof fields !== 'object' || fields === null) return fields;
+    const { csrf, ...others } = fields as Readonly<Record<string, unknown>>;
+    assertNotForged(workshop, request, principal, csrf);
+    return others;
   }
 
   /** Answers a request with an `Idempotency-Key`: anew, or as it was answered before. */

@@ -37,10 +37,17 @@ export interface ProblemExtras {
   readonly login?: string;
 }
 
+/** A page in place of a problem. */
+interface Page {
+  readonly body: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 /** A no that is meant for the client, word for word. */
 export class Problem extends Error {
   override readonly name = 'Problem';
   #refusal: Refusal | undefined;
+  #page: Page | undefined;
 
   constructor(
     readonly code: ProblemCode,
@@ -63,6 +70,17 @@ export class Problem extends Error {
   /** Says for the audit log why somebody is refused, and where it is known whom. The client is told nothing of it. */
   because(reason: RefusalReason, more: Omit<Refusal, 'reason'> = {}): this {
     this.#refusal = { reason, ...more };
+    return this;
+  }
+
+  /** What somebody in front of a browser is shown in its place; see {@link shownAs}. */
+  get page(): Page | undefined {
+    return this.#page;
+  }
+
+  /** Has it shown as a page, with the same status. */
+  shownAs(page: Page): this {
+    this.#page = page;
     return this;
   }
 

@@ -38,6 +38,7 @@ export function written({ status, body, version, headers = {} }: Answer): KeptAn
 /** An answer that may hold a file's bytes in place of a body. */
 export interface Sendable extends KeptAnswer {
   readonly stream?: AsyncIterable<Uint8Array>;
+  readonly cookies?: readonly string[];
 }
 
 /** How long a client may take nothing of a file before the connection is given up, in milliseconds. */
@@ -62,7 +63,8 @@ async function pump(response: Reply, stream: AsyncIterable<Uint8Array>): Promise
 }
 
 /** Sends an answer. */
-export function send(response: Reply, { status, body, headers, stream }: Sendable): void {
+export function send(response: Reply, { status, body, headers, stream, cookies }: Sendable): void {
+  if (cookies !== undefined) response.setHeader('Set-Cookie', cookies);
   for (const name of Object.keys(headers)) response.setHeader(name, headers[name] ?? '');
   response.statusCode = status;
   response.statusMessage = STATUS_CODES[status] ?? '';
@@ -85,6 +87,11 @@ export function send(response: Reply, { status, body, headers, stream }: Sendabl
 
 /** Sends a problem. */
 export function sendProblem(response: Reply, problem: Problem): void {
+  const { page, status } = problem;
+  if (page !== undefined) {
+    send(response, { status, body: page.body, headers: { ...problem.headers, ...page.headers } });
+    return;
+  }
   const body = JSON.stringify({ ...problem.toBody(), requestId: response.locals.requestId });
   send(response, { status: problem.status, body, headers: problem.headers });
 }

@@ -21,6 +21,8 @@ export interface Call<P = unknown, Q = unknown, B = unknown> {
   readonly params: P;
   readonly query: Q;
   readonly body: B;
+  /** As they came; none of them is checked. */
+  readonly headers: IncomingHttpHeaders;
   readonly requestId: string;
   /** The version the client saw (`If-Match`). */
   readonly ifVersion?: number;
@@ -45,6 +47,8 @@ export interface Answer {
   /** The version the `ETag` carries. */
   readonly version?: number;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Values of `Set-Cookie`. They are not kept for a repeat. */
+  readonly cookies?: readonly string[];
   /** What a repeat is answered with, where that may not be the whole body: a secret is shown once. */
   readonly replay?: unknown;
   /** Answers with a file instead of a body. */
@@ -94,6 +98,10 @@ interface Declaration<P, Q, B> {
   readonly text?: boolean;
   /** The body is taken as it came, with the headers its signature is in; see {@link SignedBody}. @default false */
   readonly signed?: boolean;
+  /** The body may be a form's as well; a field `csrf` is the token that shows where it came from. @default false */
+  readonly form?: boolean;
+  /** Of a public call: whoever is signed in is known all the same. @default false */
+  readonly session?: boolean;
   /** What a key has to be given expressly for it, and a person has to have signed in freshly for. @default nothing */
   readonly stepUp?: Scope;
   /** What it is put on record as before it is done, for reads that few may make (R19). @default nothing */

@@ -2,12 +2,24 @@
 import type { Principal } from '../access';
 import { addressOf } from './address';
 import { bearerOf, unauthenticated } from './conditions';
+import { cookieValue, sessionCookie } from './cookies';
+import type { ApiDependencies } from './dependencies';
 import type { Incoming } from './route';
+import { siteOf } from './site';
 import type { Workshop } from './workshop';
 
-/** Whoever sends a request, with the address they come from. @throws {Problem} `unauthenticated` */
-export async function authenticate({ keys }: Workshop, request: Incoming): Promise<Principal> {
-  const principal = await keys.find(bearerOf(request));
+/**
+ * Whoever sends a request, with the address they come from: by the key they show, or by their session where they show none.
+ *
+ * @throws {Problem} `unauthenticated`
+ */
+export async function authenticate(workshop: Workshop, request: Incoming): Promise<Principal> {
+  const signedIn = await inSession(workshop, request);
+  if (signedIn !== undefined) return signedIn;
+  if (tokenOf(workshop, request) !== undefined) {
+    throw unauthenticated('the session has ended; sign in again').because('session-ended');
+  }
+  const principal = await workshop.keys.find(bearerOf(request));
   if (principal === undefined) {
     throw unauthenticated('the key is not known, has expired or was revoked').because('unknown-key');
   }
@@ -19,6 +31,33 @@ const nobody: Principal = { actor: { type: 'system', id: 'public' }, role: 'gate
 /** Somebody who need not show who they are. */
 export function nobodyAt(request: Incoming): Principal {
   return from(request, nobody);
+}
+
+/** Somebody who need not, and may be signed in all the same. */
+export async function visitorAt(workshop: Workshop, request: Incoming): Promise<Principal> {
+  return (await inSession(workshop, request)) ?? nobodyAt(request);
+}
+
+/** What a request's cookie holds to open a session with. One that shows a key means that, and its cookie counts for nothing. */
+export function tokenOf(
+  dependencies: Pick<ApiDependencies, 'tls' | 'signIn'>,
+  { headers }: Pick<Incoming, 'headers'>,
+): string | undefined {
+  if (headers.authorization !== undefined || headers.cookie === undefined) return undefined;
+  const site = siteOf(dependencies, headers);
+  return site === undefined ? undefined : cookieValue(headers.cookie, sessionCookie(site));
+}
+
+async function inSession(workshop: Workshop, request: Incoming): Promise<Principal | undefined> {
+  const token = tokenOf(workshop, request);
+  if (token === undefined) return undefined;
+  const address = addressOf(request);
+  const userAgent = request.headers['user-agent'];
+  const principal = await workshop.signIn?.sessions.find(token, {
+    ...(address === undefined ? {} : { address }),
+    ...(userAgent === undefined ? {} : { userAgent }),
+  });
+  return principal === undefined ? undefined : from(request, principal);
 }
 
 function from(request: Incoming, principal: Principal): Principal {

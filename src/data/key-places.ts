@@ -24,15 +24,20 @@ export interface KeyPlace {
  */
 const shortLived: readonly string[] = ['idempotencyKeys', 'accountDrafts', 'archives.chunks'];
 
+/** A customer's are under the account's key, all others under the staff's. */
+const accountsOrStaffs: Pick<KeyPlace, 'keys' | 'keyOf'> = {
+  keys: ['account', 'staff'],
+  keyOf: ({ account }) => (typeof account === 'string' ? 'account' : 'staff'),
+};
+
 const withOtherKeys: Readonly<Record<string, Pick<KeyPlace, 'keys' | 'keyOf'>>> = {
   sealedRecords: { keys: ['retained'], keyOf: () => 'retained' },
   processors: { keys: ['secrets'], keyOf: () => 'secrets' },
   processorRequests: { keys: ['secrets'], keyOf: () => 'secrets' },
   providers: { keys: ['staff'], keyOf: () => 'staff' },
-  apiKeys: {
-    keys: ['account', 'staff'],
-    keyOf: ({ account }) => (typeof account === 'string' ? 'account' : 'staff'),
-  },
+  apiKeys: accountsOrStaffs,
+  users: accountsOrStaffs,
+  sessions: accountsOrStaffs,
   auditEntries: { keys: ['account', 'staff'], keyOf: (_entry, field) => (field === 'staff' ? 'staff' : 'account') },
 };
 

@@ -4,14 +4,18 @@ import type { AddressInfo } from 'node:net';
 import pino from 'pino';
 import {
   createKeyring,
+  createSessions,
   followedCollections,
   noteKeyUses,
   registerKeys,
   registerKeyUses,
+  registerSessions,
+  registerUsers,
   scopeRoles,
   scopes,
   type KeyUses,
   type Scope,
+  type SessionLimits,
 } from '../../src/access';
 import {
   contractOf,
@@ -25,6 +29,7 @@ import {
 import { prepareStore } from '../../src/data';
 import { followChanges } from '../../src/database';
 import type { Role } from '../../src/lifecycle';
+import { openProvider, type ProviderSettings } from '../../src/sso';
 import type { Courses } from '../../src/temporal';
 import { contractChecker } from './contract';
 import { loudly, region, startSystem, startTimeSkippingSystem, type System, type SystemOptions } from './system';
@@ -89,7 +94,18 @@ export class Interposer {
 
 export interface ApiOptions extends SystemOptions {
   readonly dependencies?: (given: ApiDependencies) => ApiDependencies;
+  /** Identity providers people sign in with, and how that is set up. */
+  readonly signIn?: {
+    readonly providers: readonly ProviderSettings[];
+    readonly limits?: Partial<SessionLimits>;
+    readonly publicUrl?: string;
+  };
+  /** @default the machine's own */
+  readonly clock?: () => Date;
 }
+
+/** How long sessions last where a test says nothing else. */
+const standardLimits: SessionLimits = { idle: 3_600_000, lifetime: 43_200_000 };
 
 /** Starts it. The administrator's key is used where a request names none; `null` sends none. */
 export async function startApi(options: ApiOptions = {}): Promise<Api> {
@@ -106,8 +122,10 @@ async function serve(system: System, options: ApiOptions): Promise<Api> {
   const model = registerKeys(store.connection);
   registerKeyUses(store.connection);
   registerIdempotency(store.connection);
+  const models = registerSessions(store.connection);
+  registerUsers(store.connection);
   await prepareStore(store);
-  const clock = () => new Date();
+  const { clock = () => new Date() } = options;
   const logged: string[] = [];
   const feed = followChanges(store.connection, { collections: followedCollections, log: loudly });
   const log = pino({ level: 'info' }, { write: (line: string) => logged.push(line) });
@@ -121,6 +139,18 @@ async function serve(system: System, options: ApiOptions): Promise<Api> {
     keys: createKeyring({ model, feed, adminKey, clock, uses }),
     feed,
     refusals: keepRefusals({ store, clock, log }),
+    signIn: {
+      providers: (options.signIn?.providers ?? []).map((provider) => openProvider(provider, { clock })),
+      sessions: createSessions({
+        models,
+        vault: store.vault,
+        feed,
+        limits: { ...standardLimits, ...options.signIn?.limits },
+        clock,
+        log: loudly,
+      }),
+      ...(options.signIn?.publicUrl === undefined ? {} : { publicUrl: options.signIn.publicUrl }),
+    },
     settings: system.settings,
     region,
     accountPaths: [['metadata', 'user_api_key_org_id']],

@@ -5,6 +5,9 @@ import { accessRoutes } from './access';
 import { accountRoutes } from './accounts';
 import { keyRoutes } from './api-keys';
 import { auditRoutes } from './audit';
+import { authRoutes } from './auth';
+import { authSessionRoutes } from './auth-sessions';
+import { backchannelLogoutRoutes } from './backchannel-logout';
 import { certificateRoutes } from './certificates';
 import { codecRoutes } from './codec';
 import { erasureRoutes } from './erasure';
@@ -26,6 +29,7 @@ import { settingsRoutes } from './settings';
 import { timelineRoutes } from './timeline';
 import { transitionRoutes } from './transitions';
 import { usageRoutes } from './usage';
+import { userRoutes } from './users';
 
 export function allRoutes(workshop: Workshop): Route[] {
   const routes: Route[] = [
@@ -48,6 +52,10 @@ export function allRoutes(workshop: Workshop): Route[] {
     ...invoiceRoutes(workshop),
     ...settingsRoutes(workshop),
     ...keyRoutes(workshop),
+    ...authSessionRoutes(workshop),
+    ...authRoutes(workshop),
+    ...backchannelLogoutRoutes(workshop),
+    ...userRoutes(workshop),
     ...processorRoutes(workshop),
     ...providerRoutes(workshop),
     ...codecRoutes(workshop),
