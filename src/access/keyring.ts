@@ -5,6 +5,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { Model } from 'mongoose';
 import { native, remember, type ChangeFeed } from '../database';
+import type { Actor } from '../lifecycle';
 import { hashOf, isWellFormed } from './key-format';
 import type { KeyUses } from './key-uses';
 import type { ApiKeyDocument } from './keys';
@@ -12,10 +13,17 @@ import { scopes, type Principal } from './principal';
 
 /** The keys this deployment knows. */
 export interface Keyring {
-  /** Who a key belongs to; nobody if it is unknown, revoked or expired. Fails where the database is needed and away. */
-  find(key: string): Promise<Principal | undefined>;
+  /** Who a key belongs to, or belonged to; nobody if it is unknown. Fails where the database is needed and away. */
+  find(key: string): Promise<Principal | EndedKey | undefined>;
   /** Forgets what is remembered of a key, by its id: for whoever changed it. */
   forget(id: string): void;
+}
+
+/** A key that opens nothing any more, and whose it was. */
+export interface EndedKey {
+  readonly ended: 'revoked' | 'expired';
+  readonly actor: Actor;
+  readonly account?: string;
 }
 
 export interface KeyringOptions {
@@ -38,8 +46,8 @@ const bootstrap: Principal = {
 
 interface Known {
   readonly id: string;
-  readonly principal: Principal | undefined;
-  readonly account: string | undefined;
+  readonly principal: Principal;
+  readonly isRevoked: boolean;
   readonly expiresAt: number;
 }
 
@@ -52,8 +60,8 @@ export function createKeyring({ model, feed, adminKey, clock, uses }: KeyringOpt
     if (found === null) return undefined;
     return {
       id: found._id,
-      principal: found.revokedAt === undefined ? principalOf(found) : undefined,
-      account: found.account,
+      principal: principalOf(found),
+      isRevoked: found.revokedAt !== undefined,
       expiresAt: found.expiresAt?.getTime() ?? Infinity,
     };
   }
@@ -67,13 +75,20 @@ export function createKeyring({ model, feed, adminKey, clock, uses }: KeyringOpt
       if (!isWellFormed(key)) return undefined;
       const found = known.get(hash);
       const settled = found instanceof Promise ? await found : found;
+      if (settled === undefined) return undefined;
+      const { id, principal } = settled;
       const now = clock().getTime();
-      if (settled?.principal === undefined || settled.expiresAt <= now) return undefined;
-      uses?.note(settled.id, settled.account, now);
-      return settled.principal;
+      if (settled.isRevoked) return endedKey('revoked', principal);
+      if (settled.expiresAt <= now) return endedKey('expired', principal);
+      uses?.note(id, principal.account, now);
+      return principal;
     },
     forget: (id) => known.forget(id),
   };
+}
+
+function endedKey(ended: EndedKey['ended'], { actor, account }: Principal): EndedKey {
+  return { ended, actor, ...(account === undefined ? {} : { account }) };
 }
 
 function principalOf({ _id, role, account, scopes: given = [] }: ApiKeyDocument): Principal {

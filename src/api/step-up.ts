@@ -16,12 +16,12 @@ const tolerance = 60_000;
  */
 export function assertSteppedUp({ shown }: Principal, scope: Scope, age: number, now: Date): void {
   if (shown.by === 'key') {
-    if (!shown.scopes.includes(scope)) throw withoutScope(scope).because('scope');
+    if (!shown.scopes.includes(scope)) throw withoutScope(scope).because('scope', { cause: scope });
     return;
   }
   if (shown.by === 'session') {
     const since = now.getTime() - shown.authenticatedAt.getTime();
-    if (since > age || since < -tolerance) throw tooLongAgo(shown.provider, age);
+    if (since > age || since < -tolerance) throw tooLongAgo(shown.provider, age).because('step-up');
     return;
   }
   throw new Problem('forbidden', 'this is for those who have shown who they are');

@@ -4,6 +4,7 @@ import { addressOf } from './address';
 import { bearerOf, unauthenticated } from './conditions';
 import { cookieValue, sessionCookie } from './cookies';
 import type { ApiDependencies } from './dependencies';
+import type { Problem } from './problems';
 import type { Incoming } from './route';
 import { siteOf } from './site';
 import type { Workshop } from './workshop';
@@ -19,11 +20,16 @@ export async function authenticate(workshop: Workshop, request: Incoming): Promi
   if (tokenOf(workshop, request) !== undefined) {
     throw unauthenticated('the session has ended; sign in again').because('session-ended');
   }
-  const principal = await workshop.keys.find(bearerOf(request));
-  if (principal === undefined) {
-    throw unauthenticated('the key is not known, has expired or was revoked').because('unknown-key');
-  }
-  return from(request, principal);
+  const found = await workshop.keys.find(bearerOf(request));
+  if (found === undefined) throw unusable().because('unknown-key');
+  if (!('ended' in found)) return from(request, found);
+  const { ended, actor, account } = found;
+  throw unusable().because(`${ended}-key`, { actor, ...(account === undefined ? {} : { account }) });
+}
+
+/** Whoever shows a key that opens nothing is not told why. */
+function unusable(): Problem {
+  return unauthenticated('the key is not known, has expired or was revoked');
 }
 
 const nobody: Principal = { actor: { type: 'system', id: 'public' }, role: 'gateway', shown: { by: 'nothing' } };

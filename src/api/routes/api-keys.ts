@@ -221,7 +221,10 @@ export function keyRoutes(workshop: Workshop): Route[] {
 function assertOwnScopes({ shown }: Principal, scopes: readonly Scope[]): void {
   const missing = shown.by === 'key' ? scopes.filter((scope) => !shown.scopes.includes(scope)) : [];
   if (missing.length === 0) return;
-  throw new Problem('forbidden', `a key does not give the scopes it has not been given itself: ${missing.join(', ')}`);
+  throw new Problem(
+    'forbidden',
+    `a key does not give the scopes it has not been given itself: ${missing.join(', ')}`,
+  ).because('scope');
 }
 
 function assertRotatable({ revokedAt, expiresAt, rotatedTo }: ApiKeyDocument, now: Date): void {
