@@ -8,6 +8,7 @@ import {
   createSessions,
   followedCollections,
   noteKeyUses,
+  registerAddressLists,
   registerKeys,
   registerKeyUses,
   registerSessions,
@@ -51,6 +52,7 @@ runMain('api', async () => {
   registerKeyUses(store.connection);
   const sessionModels = registerSessions(store.connection);
   registerUsers(store.connection);
+  registerAddressLists(store.connection);
   registerIdempotency(store.connection);
   registerExports(store.connection);
   registerProviders(store.connection);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { mongo, type Schema } from 'mongoose';
 import { dataMapPage, currentDataMapPage } from '../scripts/data-map-docs';
-import { registerKeys } from '../src/access';
+import { registerAddressLists, registerKeys } from '../src/access';
 import { registerIdempotency } from '../src/api';
 import {
   assertDeclared,
@@ -23,6 +23,7 @@ let store: Store;
 beforeAll(async () => {
   store = await openTestStore();
   registerKeys(store.connection);
+  registerAddressLists(store.connection);
   registerIdempotency(store.connection);
   await prepareStore(store);
 });

@@ -72,6 +72,7 @@ const allowed: Readonly<Record<string, string>> = {
   'src/data/profile.ts storeDraft replaceOne': 'the draft of an account that does not exist yet, by its own id',
   'src/api/routes/accounts.ts create deleteOne': 'the draft of an account that was refused, or exists already',
   'src/api/routes/settings.ts change replaceOne': "the deployment's own settings, which name no account",
+  'src/access/change-addresses.ts replaceList replaceOne': 'a list of allowed addresses, by its own id; no records',
   'src/audit/sequence.ts sequenceBatch bulkWrite': 'gives audit entries their places in the log; removes nothing',
   'src/vault/rewrap.ts replace bulkWrite': 'wraps keys anew under another master key; removes none',
   'src/data/conclude.ts leaveTombstone deleteOne':

@@ -1,2 +1,2 @@
 /** The collections of which something is remembered until they change; see `ChangeFeed`. */
-export const followedCollections: readonly string[] = ['apiKeys', 'sessions'];
+export const followedCollections: readonly string[] = ['apiKeys', 'sessions', 'allowedAddresses'];

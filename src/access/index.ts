@@ -1,4 +1,18 @@
 /** Who may do what. */
+export {
+  addressUses,
+  cipherOfList,
+  compileList,
+  createAddressLists,
+  deploymentList,
+  entriesOf,
+  registerAddressLists,
+  type AddressEntry,
+  type AddressList,
+  type AddressLists,
+} from './address-lists';
+export { matcherOf, readNetwork } from './addresses';
+export { findList, replaceList } from './change-addresses';
 export { followedCollections } from './followed';
 export { hashOf, newKey } from './key-format';
 export { createKeyring, type Keyring } from './keyring';

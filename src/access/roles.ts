@@ -50,6 +50,10 @@ export const permissions = {
   changeSettings: ['admin', 'operator'],
   /** R7: what brings an erasure nearer. */
   shortenPeriods: ['admin'],
+  /** R27: who reaches the instance, and whom gateways serve. */
+  changeAddresses: ['admin'],
+  readAccountAddresses: ['admin', 'operator', 'customer'],
+  changeAccountAddresses: ['admin', 'operator', 'customer'],
   readKeys: ['admin', 'auditor'],
   manageKeys: ['admin'],
   /** The register of R24. */

@@ -1,6 +1,20 @@
-/** The address a request comes from (R27). */
+/** The address a request comes from, and whom to believe of it (R27). */
+import { isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';
+import { matcherOf, readNetwork } from '../access';
 import type { Incoming } from './route';
+
+/** Tells whether an address is that of a proxy in front. @throws {Error} one of the networks is none */
+export function proxiesAt(networks: readonly string[]): (address: string | undefined) => boolean {
+  const holds = matcherOf(
+    networks.map((written) => {
+      const read = readNetwork(written);
+      if ('flaw' in read) throw new Error(`the trusted proxy ${written} ${read.flaw}`);
+      return read.network;
+    }),
+  );
+  return (address) => address !== undefined && holds(address);
+}
 
 /**
  * The address a request comes from, in its shortest form, an IPv4 address also where it came mapped into IPv6.
@@ -10,6 +24,8 @@ import type { Incoming } from './route';
  */
 export function addressOf(request: Incoming): string | undefined {
   const text = request.ip;
-  if (text === undefined || !ipaddr.isValid(text)) return undefined;
+  // As a rule: one that is accepted here can be written in one way only.
+  if (text === undefined || isIPv4(text)) return text;
+  if (!ipaddr.isValid(text) || text.includes('%') || !text.includes(':')) return undefined;
   return ipaddr.process(text).toString();
 }

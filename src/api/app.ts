@@ -2,6 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import type { Logger } from 'pino';
+import { createAddressLists, registerAddressLists } from '../access';
+import { proxiesAt } from './address';
 import { arrival } from './arrival';
 import { whileClosed } from './closed';
 import type { ApiDependencies } from './dependencies';
@@ -32,7 +34,7 @@ export function createApp(dependencies: ApiDependencies): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
-  app.set('trust proxy', [...(dependencies.trustedProxies ?? [])]);
+  app.set('trust proxy', proxiesAt(dependencies.trustedProxies ?? []));
   app.use(beginning(workshop.log) as RequestHandler);
   app.use(arrival(workshop) as RequestHandler);
   app.use('/codec', allowWebUi(workshop.webUiOrigins ?? []) as RequestHandler);
@@ -58,9 +60,12 @@ export function createApp(dependencies: ApiDependencies): Express {
 }
 
 function workshopOf(dependencies: ApiDependencies): Workshop {
+  const { store, settings, feed } = dependencies;
+  const { connection, vault } = store;
   return {
     ...dependencies,
-    defaults: createSettingsCache(dependencies.store, dependencies.settings),
+    defaults: createSettingsCache(store, settings),
+    addresses: createAddressLists({ model: registerAddressLists(connection), vault, feed }),
     uses: recordUses(dependencies),
   };
 }

@@ -14,6 +14,10 @@ export interface Progress {
   sent: boolean;
   /** A transaction is under way: whether it counts is known once it ends, and not before. */
   writing: boolean;
+  /** The body is under way. */
+  receiving?: boolean;
+  /** When it had arrived, by `performance.now()`. */
+  received?: number;
   /** Nobody waits for the answer any more: nothing may be sent. */
   abandoned: boolean;
 }

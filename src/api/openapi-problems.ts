@@ -22,7 +22,7 @@ const rules: readonly Rule[] = [
   [(route) => isWrite(route) || hasBody(route) || route.query !== undefined, ['validation']],
   [({ params }) => params !== undefined, ['not-found']],
   [isWrite, ['conflict', 'precondition-failed', 'outcome-unknown']],
-  [hasBody, ['payload-too-large', 'unsupported-media-type']],
+  [hasBody, ['request-timeout', 'payload-too-large', 'unsupported-media-type']],
   [ofAccounts, ['account-suspended', 'account-expired', 'account-erased']],
   [({ answers }) => answers[206] !== undefined, ['range-not-satisfiable', 'conflict']],
 ];

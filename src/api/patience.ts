@@ -7,7 +7,7 @@ export const standardPatience = 4800;
 const lookAgain = 1000;
 
 /**
- * The work's outcome, or a problem once the time is up.
+ * The work's outcome, or a problem once the time is up. The time it takes a client to send its body is its own, and does not count.
  *
  * @param stillWell asked when the time is up, for work that may take long as long as all is well
  * @throws {Problem} `unavailable` where nothing was begun, else `outcome-unknown`
@@ -21,8 +21,9 @@ export function inTime<T>(
   return new Promise((resolve, reject) => {
     let timer = setTimeout(giveUp, patience);
     function giveUp(): void {
-      if (stillWell()) {
-        timer = setTimeout(giveUp, lookAgain);
+      const left = progress.received === undefined ? 0 : progress.received + patience - performance.now();
+      if (progress.receiving === true || left > 0 || stillWell()) {
+        timer = setTimeout(giveUp, left > 0 ? left : lookAgain);
         return;
       }
       progress.abandoned = true;

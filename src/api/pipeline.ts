@@ -6,7 +6,8 @@ import { randomBytes } from 'node:crypto';
 import { ConnectionStates } from 'mongoose';
 import type { Principal } from '../access';
 import { accountIdPattern } from '../data';
-import { readBytes, readFields, readJson, readText } from './bodies';
+import { assertAllowed, assertAllowedFor, isListed } from './admission';
+import { bodyReader } from './bodies';
 import { idempotencyKeyOf, ifMatchOf } from './conditions';
 import { assertNotForged } from './csrf';
 import { problemOf, type Progress } from './failures';
@@ -38,12 +39,18 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
   const isWrite = route.method !== 'get';
   const ofAccount = route.path.startsWith('/v1/accounts/:id');
   const { stepUpAge = standardStepUpAge } = workshop;
+  const listed = isListed(route);
+  const readBody = bodyReader(route);
 
   async function answer(request: Incoming, response: Reply, progress: Progress): Promise<Sendable> {
+    const asked = listed ? assertAllowed(workshop, request) : undefined;
+    if (asked !== undefined) await asked;
     const principal = await whoeverSends(request);
     response.locals.actor = principal.actor.id;
     response.locals.principal = principal;
     try {
+      const admitted = assertAllowedFor(workshop, principal, request);
+      if (admitted !== undefined) await admitted;
       if (route.roles !== 'public' && !route.roles.includes(principal.role)) {
         throw new Problem('forbidden', `the role ${principal.role} may not do this`);
       }
@@ -76,11 +83,10 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
     const query = route.query?.parse(request.query);
     const ifVersion = isWrite ? ifMatchOf(request) : undefined;
     const { 'accept-language': acceptLanguage } = request.headers;
-    let body: unknown;
-    if (route.signed === true) body = { headers: request.headers, body: await readBytes(request, response) };
-    else if (route.text === true) body = await readText(request, response);
-    else if (route.form === true) body = route.body?.parse(await readForm(request, response, principal));
-    else if (route.body !== undefined) body = route.body.parse((await readJson(request, response)) ?? {});
+    const sent = await readBody(request, response, progress);
+    const isText = route.signed === true || route.text === true;
+    const fields = route.form === true ? withoutToken(request, sent ?? {}, principal) : sent;
+    const body = isText || route.body === undefined ? sent : route.body.parse(fields ?? {});
     return {
       principal,
       params: params?.data,
@@ -97,8 +103,7 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
   }
 
   /** The fields of a form, without the one that shows where it came from. */
-  async function readForm(request: Incoming, response: Reply, principal: Principal): Promise<unknown> {
-    const fields: unknown = (await readFields(request, response)) ?? {};
+  function withoutToken(request: Incoming, fields: unknown, principal: Principal): unknown {
     if (typeof fields !== 'object' || fields === null) return fields;
     const { csrf, ...others } = fields as Readonly<Record<string, unknown>>;
     assertNotForged(workshop, request, principal, csrf);

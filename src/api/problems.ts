@@ -4,6 +4,7 @@ import type { Refusal, RefusalReason } from './refusal-reasons';
 
 export const problemCatalogue = {
   validation: { status: 400, title: 'The request does not fit' },
+  'request-timeout': { status: 408, title: 'The request did not arrive in time' },
   'payload-too-large': { status: 413, title: 'The body is too large' },
   'method-not-allowed': { status: 405, title: 'This path has no such method' },
   'unsupported-media-type': { status: 415, title: 'The body is of a type that is not read here' },

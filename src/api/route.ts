@@ -106,6 +106,18 @@ interface Declaration<P, Q, B> {
   readonly stepUp?: Scope;
   /** What it is put on record as before it is done, for reads that few may make (R19). @default nothing */
   readonly onRecord?: Use;
+  /** How large its body may be, in bytes. @default by how it is read; see `bodies.ts` */
+  readonly maxBody?: number;
+  /** How long its body may take to arrive, in milliseconds. @default by how it is read; see `bodies.ts` */
+  readonly bodyTime?: number;
+  /** How many levels deep its JSON may be nested. @default 64 */
+  readonly maxDepth?: number;
+  /**
+   * Whether who calls it has to come from an allowed address (R27).
+   *
+   * @default what needs credentials, and everything under `/auth/`
+   */
+  readonly listed?: boolean;
   /** What it answers when all goes well, by status, for the published contract. */
   readonly answers: Readonly<Record<number, AnswerShape>>;
   /** Problems of its own, beside those that follow from how it is declared. */

@@ -1,3 +1,4 @@
+import type { AddressLists } from '../access';
 import type { ApiDependencies } from './dependencies';
 import type { SettingsCache } from './settings-cache';
 import type { Uses } from './uses';
@@ -6,4 +7,6 @@ import type { Uses } from './uses';
 export interface Workshop extends ApiDependencies {
   readonly defaults: SettingsCache;
   readonly uses: Uses;
+  /** Who may come from where, as it is in force. */
+  readonly addresses: AddressLists;
 }

@@ -92,8 +92,12 @@ async function compose(vault: Vault, region: string, entry: NewAuditEntry): Prom
     ...(isPerson && isCustomers ? { actor: actor.id, ...from } : {}),
     ...(Object.keys(personal).length === 0 ? {} : { details: personal }),
   };
-  // Whoever has not shown who they are may be anybody: where they came from is for those who watch over the deployment.
-  const staff: PersonalPart = isPerson && isCustomers ? {} : { ...(isPerson ? { actor: actor.id } : {}), ...from };
+  const staff: PersonalPart = {
+    // Whoever has not shown who they are may be anybody: where they came from is for those who watch over the deployment.
+    ...(isPerson && isCustomers ? {} : { ...(isPerson ? { actor: actor.id } : {}), ...from }),
+    // What concerns no account is the deployment's own.
+    ...(account === undefined && Object.keys(personal).length > 0 ? { details: personal } : {}),
+  };
   const parts: Partial<Record<PartName, ReturnType<typeof sealPart>>> = {
     ...(own === undefined ? {} : { customer: sealPart(own, id, 'customer', customer) }),
     ...(Object.keys(staff).length === 0
@@ -193,7 +197,7 @@ function revealed(document: AuditEntryDocument, ciphers: PartCiphers): AuditEntr
     },
     action,
     ...(subject === undefined ? {} : { account: customer.account ?? `~${subject}` }),
-    details: joinDetails(details, customer.details ?? {}) as Readonly<Record<string, unknown>>,
+    details: joinDetails(details, { ...staff.details, ...customer.details }) as Readonly<Record<string, unknown>>,
     ...(requestId === undefined ? {} : { requestId }),
     ...(seq === undefined ? {} : { seq }),
     ...(transitionId === undefined ? {} : { transitionId }),

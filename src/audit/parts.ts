@@ -60,17 +60,19 @@ function commitmentTo(salt: Buffer, text: string): string {
   return hash('sha256', Buffer.concat([salt, Buffer.from(text)]), 'base64');
 }
 
-/** What people write in their own words, by where it stands in an entry's details. */
-const freeTexts = ['/note', '/hold/reason'];
+/** What people write in their own words, and addresses, by where they stand in an entry's details. */
+const personalPlaces = [/^\/note$/, /^\/hold\/reason$/, /^\/(before|after)\/entries\/\d+\/(cidr|note)$/];
 
-/** Details parted into what anybody may know and what is personal: free text, and whatever came encrypted as text. */
+/**
+ * Details parted into what anybody may know and what is personal: free text, addresses, and whatever came encrypted as text.
+ */
 export function partDetails(details: unknown): {
   readonly facts: unknown;
   readonly personal: Readonly<Record<string, string>>;
 } {
   const personal: Record<string, string> = {};
   const walk = (value: unknown, pointer: string): unknown => {
-    if (typeof value === 'string' && (freeTexts.includes(pointer) || isSealedText(value))) {
+    if (typeof value === 'string' && (isSealedText(value) || personalPlaces.some((place) => place.test(pointer)))) {
       personal[pointer] = value;
       return null;
     }

@@ -99,6 +99,8 @@ export interface AccountDocument {
   /** What a correction replaced while a hold on the whole account stood (R9). */
   readonly formerly?: readonly { readonly at: Date; readonly name?: Sealed<string>; readonly email?: Sealed<string> }[];
   readonly purging?: PurgeTally;
+  /** Its list of allowed addresses restricts whom gateways may serve (R27). */
+  readonly listed?: boolean;
   /** Counts what passed the deletion gate without changing the account; see `gate.ts`. */
   readonly passes?: number;
   /** Events refused because the account is erased or being erased (R15). */

@@ -38,6 +38,7 @@ const withOtherKeys: Readonly<Record<string, Pick<KeyPlace, 'keys' | 'keyOf'>>> 
   apiKeys: accountsOrStaffs,
   users: accountsOrStaffs,
   sessions: accountsOrStaffs,
+  allowedAddresses: accountsOrStaffs,
   auditEntries: { keys: ['account', 'staff'], keyOf: (_entry, field) => (field === 'staff' ? 'staff' : 'account') },
 };
 

@@ -394,6 +394,17 @@ export const dataSets: readonly DataSet[] = [
     erasure: 'delete-last',
   },
   {
+    name: 'allowed-addresses',
+    holds: "the addresses an account's users, keys and end users may come from (R27)",
+    collection: 'allowedAddresses',
+    owner: byAccount,
+    ownerless: "the deployment's own list",
+    fields: { _id: 'id', account: 'id', entries: 'personal', version: 'fact', changedAt: 'fact' },
+    key: "the account's key, or the staff's",
+    basis: contract,
+    erasure: 'delete-last',
+  },
+  {
     // Counts late data to the last; goes in the very transaction that leaves the tombstone.
     name: 'gate',
     holds: 'whether records may be written, and when the next one passes its age',
@@ -469,6 +480,7 @@ export const dataSets: readonly DataSet[] = [
       lateRefused: 'fact',
       certificateIds: 'id',
       retainedUntil: 'fact',
+      listed: 'fact',
       'lapsing.*': 'fact',
       seq: 'fact',
       version: 'fact',

@@ -39,6 +39,7 @@ const accountSchema = new Schema<AccountDocument>(
     heldBack: Schema.Types.Mixed,
     formerly: { type: Schema.Types.Mixed },
     purging: Schema.Types.Mixed,
+    listed: Boolean,
     passes: Number,
     lateRefused: Number,
     certificateIds: { type: Schema.Types.Mixed },

@@ -6,7 +6,7 @@ export interface Access {
   readonly account: string;
   readonly allowed: boolean;
   readonly state: AccountState;
-  readonly code?: 'account-suspended' | 'account-expired' | 'account-erased';
+  readonly code?: 'account-suspended' | 'account-expired' | 'account-erased' | 'ip-not-allowed';
   /** What the account is suspended or was closed for, the oldest cause first in time. */
   readonly reason?: SuspensionReason;
   /** When the state ends by itself. */

@@ -7,6 +7,7 @@ import {
   createSessions,
   followedCollections,
   noteKeyUses,
+  registerAddressLists,
   registerKeys,
   registerKeyUses,
   registerSessions,
@@ -121,6 +122,7 @@ async function serve(system: System, options: ApiOptions): Promise<Api> {
   const { store } = system;
   const model = registerKeys(store.connection);
   registerKeyUses(store.connection);
+  registerAddressLists(store.connection);
   registerIdempotency(store.connection);
   const models = registerSessions(store.connection);
   registerUsers(store.connection);

@@ -25,6 +25,8 @@ export function backchannelLogoutRoutes(workshop: Workshop): Route[] {
       body: bodySchema,
       bodyTypes: { 'application/x-www-form-urlencoded': bodySchema },
       form: true,
+      // Providers come from where they come from, and sign what they say.
+      listed: false,
       idempotent: false,
       bounded: false,
       answers: { 200: { description: 'The sessions have ended, if there were any.' } },

@@ -3,6 +3,7 @@ import type { Route } from '../route';
 import type { Workshop } from '../workshop';
 import { accessRoutes } from './access';
 import { accountRoutes } from './accounts';
+import { allowedIpRoutes } from './allowed-ips';
 import { keyRoutes } from './api-keys';
 import { auditRoutes } from './audit';
 import { authRoutes } from './auth';
@@ -51,6 +52,7 @@ export function allRoutes(workshop: Workshop): Route[] {
     ...usageRoutes(workshop),
     ...invoiceRoutes(workshop),
     ...settingsRoutes(workshop),
+    ...allowedIpRoutes(workshop),
     ...keyRoutes(workshop),
     ...authSessionRoutes(workshop),
     ...authRoutes(workshop),

@@ -67,6 +67,8 @@ export function invoiceRoutes(workshop: Workshop): Route[] {
       params: invoiceParamsSchema,
       query: noQuerySchema,
       body: invoiceSchema,
+      // The document says itself what is wrong with it.
+      maxDepth: 512,
       handle: (call) => store(workshop, call),
     }),
   ];
