@@ -52,7 +52,7 @@ export const permissions = {
   shortenPeriods: ['admin'],
   /** R27: who reaches the instance, and whom gateways serve. */
   changeAddresses: ['admin'],
-  readAccountAddresses: ['admin', 'operator', 'customer'],
+  readAccountAddresses: ['admin', 'operator', 'auditor', 'customer'],
   changeAccountAddresses: ['admin', 'operator', 'customer'],
   readKeys: ['admin', 'auditor'],
   manageKeys: ['admin'],
