@@ -152,7 +152,7 @@ export function openProvider(settings: ProviderSettings, { clock, fetch }: Provi
 
   async function verified(idToken: string, claims: Claims): Promise<JWTPayload> {
     try {
-      return await keys.verify(
+      const proven = await keys.verify(
         idToken,
         {
           issuer: issuerOf(claims),
@@ -163,6 +163,9 @@ export function openProvider(settings: ProviderSettings, { clock, fetch }: Provi
         },
         rereadAfter,
       );
+      // All whom a provider names by nothing would be one and the same person here.
+      if (proven.sub === '') throw new Error('the token is about nobody');
+      return proven;
     } catch (error) {
       throw error instanceof KeysAwayError ? away(error) : untrue(error);
     }
