@@ -82,7 +82,6 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
     if (params?.success === false) throw notFound();
     const query = route.query?.parse(request.query);
     const ifVersion = isWrite ? ifMatchOf(request) : undefined;
-    const { 'accept-language': acceptLanguage } = request.headers;
     const sent = await readBody(request, response, progress);
     const isText = route.signed === true || route.text === true;
     const fields = route.form === true ? withoutToken(request, sent ?? {}, principal) : sent;
@@ -98,7 +97,6 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
       progress,
       standing: route.standing,
       ...(ifVersion === undefined ? {} : { ifVersion }),
-      ...(acceptLanguage === undefined ? {} : { acceptLanguage }),
     };
   }
 

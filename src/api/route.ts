@@ -30,8 +30,6 @@ export interface Call<P = unknown, Q = unknown, B = unknown> {
   readonly attempt: Attempt;
   readonly progress: Progress;
   readonly standing: Standing;
-  /** The languages a reader's browser asks for. */
-  readonly acceptLanguage?: string;
 }
 
 /** A body that is verified before it is read. Nothing of it is believed yet. */

@@ -290,8 +290,8 @@ function refuse(error: unknown): never {
   throw error;
 }
 
-function languageOf({ query, acceptLanguage }: Call<unknown, PageQuery>): Language {
-  return languageFor(query.lang, acceptLanguage);
+function languageOf({ query, headers }: Call<unknown, PageQuery>): Language {
+  return languageFor(query.lang, headers['accept-language']);
 }
 
 function pageAnswer(body: string, language: Language): Answer {
