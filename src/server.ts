@@ -86,6 +86,7 @@ runMain('api', async () => {
       ...(config.processors.publicUrl === undefined ? {} : { publicUrl: config.processors.publicUrl }),
     },
     stepUpAge: config.sso.stepUpAge,
+    ending: stopping.signal,
     trustedProxies: config.access.trustedProxies,
     settings: config.settings,
     guard: config.guard,

@@ -71,6 +71,8 @@ export interface ApiDependencies {
   readonly webUiOrigins?: readonly string[];
   /** Whom to tell of vulnerabilities (R30). @default nobody */
   readonly security?: SecurityContact;
+  /** Aborted when the process is about to stop: answers without an end find one. @default never */
+  readonly ending?: AbortSignal;
   /** How long a client waits at most for an answer, in milliseconds. @default 4800 */
   readonly patience?: number;
 }

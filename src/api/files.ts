@@ -1,5 +1,5 @@
 /** Answering with a file: whole, or the stretch of it that was asked for (RFC 9110, section 14). */
-import type { Answer, FileBody, Incoming } from './route';
+import type { Answer, FileBody, Incoming, StreamBody } from './route';
 import { Problem } from './problems';
 import type { Sendable } from './reply';
 
@@ -17,8 +17,12 @@ interface Stretch {
 export async function fileAnswer(
   request: Incoming,
   { status, headers = {} }: Answer,
-  file: FileBody,
+  file: FileBody | StreamBody,
 ): Promise<Sendable> {
+  if ('stream' in file) {
+    const answer = { status, headers: { ...headers, 'Content-Type': file.type } };
+    return request.method === 'HEAD' ? answer : { ...answer, stream: file.stream() };
+  }
   const tag = `"${file.tag}"`;
   const common = {
     ...headers,

@@ -95,6 +95,7 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
       requestId: response.locals.requestId,
       attempt: isWrite ? unkeyed(newIds()) : untried,
       progress,
+      recheck: () => recheck(request),
       standing: route.standing,
       ...(ifVersion === undefined ? {} : { ifVersion }),
     };
@@ -106,6 +107,16 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
     const { csrf, ...others } = fields as Readonly<Record<string, unknown>>;
     assertNotForged(workshop, request, principal, csrf);
     return others;
+  }
+
+  /** Whoever was let in may have been shut out since. */
+  async function recheck(request: Incoming): Promise<void> {
+    if (listed) await assertAllowed(workshop, request);
+    const principal = await whoeverSends(request);
+    await assertAllowedFor(workshop, principal, request);
+    const { role } = principal;
+    if (route.roles !== 'public' && !route.roles.includes(role))
+      throw new Problem('forbidden', `the role ${role} may not do this`);
   }
 
   /** Answers a request with an `Idempotency-Key`: anew, or as it was answered before. */

@@ -29,6 +29,8 @@ export interface Call<P = unknown, Q = unknown, B = unknown> {
   /** What makes the request safe to repeat; fresh where the client sent no key. */
   readonly attempt: Attempt;
   readonly progress: Progress;
+  /** Fails where whoever asked could not ask again by now. Whoever answers for long looks now and then. */
+  readonly recheck: () => Promise<void>;
   readonly standing: Standing;
 }
 
@@ -49,8 +51,8 @@ export interface Answer {
   readonly cookies?: readonly string[];
   /** What a repeat is answered with, where that may not be the whole body: a secret is shown once. */
   readonly replay?: unknown;
-  /** Answers with a file instead of a body. */
-  readonly file?: FileBody;
+  /** Answers with a file, or with what has no end yet, instead of a body. */
+  readonly file?: FileBody | StreamBody;
 }
 
 /** A file to be sent, of which a client may ask for a stretch. */
@@ -63,6 +65,13 @@ export interface FileBody {
   readonly tag: string;
   /** Records what has to be on record, and then hands out the bytes from `start` up to but not including `end`. */
   readonly open: (start: number, end: number) => Promise<AsyncIterable<Uint8Array>>;
+}
+
+/** What is sent as it comes about, for as long as there is more and the client takes it. */
+export interface StreamBody {
+  readonly type: string;
+  /** Hands out the bytes. It is asked for more once the client has taken what there was, and told by `return` when it has gone. */
+  readonly stream: () => AsyncIterable<Uint8Array>;
 }
 
 /** An answer as the published contract describes it. */

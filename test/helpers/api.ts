@@ -186,7 +186,7 @@ async function serve(system: System, options: ApiOptions): Promise<Api> {
     const flaw = flawOf({ method, path, status: response.status, headers: response.headers, text });
     // Whatever a test is about: an answer that is not as published is a fault.
     if (flaw !== undefined) throw new Error(flaw);
-    const isJson = response.headers.get('content-type')?.includes('json') === true;
+    const isJson = /[/+]json\b/.test(response.headers.get('content-type') ?? '');
     return {
       status: response.status,
       headers: response.headers,

@@ -103,7 +103,7 @@ export function auditRoutes(workshop: Workshop): Route[] {
 }
 
 /** An entry, its free text opened where there is a key for it. */
-async function shown(workshop: Workshop, entry: AuditEntry) {
+export async function shown(workshop: Workshop, entry: AuditEntry) {
   const entryShown = entryFor(entry, true);
   return entry.account === undefined ? entryShown : opened(workshop, entry.account, entryShown);
 }

@@ -9,6 +9,7 @@ import { auditRoutes } from './audit';
 import { authRoutes } from './auth';
 import { authSessionRoutes } from './auth-sessions';
 import { backchannelLogoutRoutes } from './backchannel-logout';
+import { auditExportRoutes } from './audit-export';
 import { certificateRoutes } from './certificates';
 import { codecRoutes } from './codec';
 import { erasureRoutes } from './erasure';
@@ -43,6 +44,7 @@ export function allRoutes(workshop: Workshop): Route[] {
     ...erasureRoutes(workshop),
     ...timelineRoutes(workshop),
     ...auditRoutes(workshop),
+    ...auditExportRoutes(workshop),
     ...recordRoutes(workshop),
     ...retainedRoutes(workshop),
     ...certificateRoutes(workshop),

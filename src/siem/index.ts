@@ -1,0 +1,2 @@
+/** The audit log in the words of a SIEM. */
+export { toCloudEvent } from './cloud-event';
