@@ -208,6 +208,7 @@ export const developmentVariables: Readonly<Record<string, string>> = {
   ABLAUF_MONGOD: 'A `mongod` to use as the embedded server',
   ABLAUF_TEMPORAL_CLI: 'A Temporal CLI to use as the embedded server',
   ABLAUF_TEMPORAL_TEST_SERVER: 'A Temporal test server for the tests',
+  ABLAUF_KEYCLOAK: 'The folder of a Keycloak for the tests',
 };
 
 /** Every variable a process of ours reads. */

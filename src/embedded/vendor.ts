@@ -107,7 +107,7 @@ async function mongodArchive(): Promise<string> {
   }
 }
 
-async function withUnpackedArchive(
+export async function withUnpackedArchive(
   url: string,
   folder: string,
   title: string,
