@@ -59,7 +59,7 @@ export const permissions = {
   /** The register of R24. */
   readProviders: ['admin', 'operator', 'auditor', 'legal'],
   manageProviders: ['admin'],
-  readUsers: ['admin'],
+  readUsers: ['admin', 'auditor'],
   manageUsers: ['admin'],
   /** Whoever is signed in, of themselves: who they are, and their sessions. */
   readOwnSession: roles,

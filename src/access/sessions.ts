@@ -65,6 +65,8 @@ export interface Sessions {
 export type Which =
   | { readonly id: string; readonly user: string }
   | { readonly user: string; readonly but?: string }
+  /** All but so many, of which the last used stay. */
+  | { readonly user: string; readonly keep: number }
   | { readonly providerSession: string; readonly of?: string };
 
 export interface SessionsOptions {
@@ -180,7 +182,8 @@ export function createSessions({ models, vault, feed, limits, clock, log }: Sess
     },
     async end(session, which) {
       const found = await sessions.find<SessionDocument>(filterOf(which), { session, limit: mostOfOne }).toArray();
-      const meant = found.filter(({ _id, user }) => isMeant(which, _id, user));
+      const meant =
+        'keep' in which ? lastUsedFirst(found).slice(which.keep) : found.filter((one) => isMeant(which, one));
       if (meant.length > 0) await sessions.deleteMany({ _id: { $in: meant.map(({ _id }) => _id) } }, { session });
       return meant;
     },
@@ -194,9 +197,9 @@ export function createSessions({ models, vault, feed, limits, clock, log }: Sess
       const accounts = [...new Set(living.flatMap(({ account = [] }) => account))];
       const own = await vault.ciphersOf(accounts);
       const staff = await vault.systemCipher('staff');
-      return living
-        .sort((one, other) => other.usedAt.getTime() - one.usedAt.getTime())
-        .map((document) => shownOf(document, document.account === undefined ? staff : own.get(document.account)));
+      return lastUsedFirst(living).map((document) =>
+        shownOf(document, document.account === undefined ? staff : own.get(document.account)),
+      );
     },
     async idTokenOf(ended) {
       try {
@@ -218,7 +221,11 @@ function filterOf(which: Which): Readonly<Record<string, string>> {
   return 'user' in which ? { user: which.user } : { providerSession: which.providerSession };
 }
 
-function isMeant(which: Which, id: string, user: string): boolean {
+function lastUsedFirst<S extends Pick<SessionDocument, 'usedAt'>>(sessions: readonly S[]): S[] {
+  return [...sessions].sort((one, other) => other.usedAt.getTime() - one.usedAt.getTime());
+}
+
+function isMeant(which: Which, { _id: id, user }: Pick<SessionDocument, '_id' | 'user'>): boolean {
   if ('providerSession' in which) return which.of === undefined || which.of === user;
   return which.user === user && !('but' in which && which.but === id);
 }

@@ -7,7 +7,7 @@
  * 3. Each sign-in makes a new session, and ends the one the browser had.
  */
 import { hash } from 'node:crypto';
-import type { ClientSession } from 'mongoose';
+import { mongo, type ClientSession } from 'mongoose';
 import {
   registerSessions,
   registerUsers,
@@ -47,6 +47,8 @@ export function deskOf(workshop: Workshop, { headers }: Pick<Call, 'headers'>): 
   return { workshop, signIn, site };
 }
 
+/** More sessions nobody has; with one more, the one that was not used for longest ends. */
+const mostSessions = 50;
 /** How long at most what a provider says of somebody once is remembered to have been said, in milliseconds. */
 const spentFor = 2 * mostTime;
 
@@ -108,12 +110,28 @@ export async function pendingOf(
   return pending;
 }
 
-/** Lets in whoever a provider vouches for. @throws {SignInError} */
+/** Lets in whoever a provider vouches for. @throws {SignInError} with who it was */
 export async function admit(desk: Desk, call: Call, provider: IdentityProvider, pending: Pending, person: Person) {
+  const lookups = await desk.workshop.store.vault.systemCipher('lookups');
+  const user = userIdOf(lookups, person.issuer, person.subject);
+  try {
+    return await admitAs(desk, call, provider, pending, person, user);
+  } catch (error) {
+    if (error instanceof SignInError) error.user = user;
+    throw error;
+  }
+}
+
+async function admitAs(
+  desk: Desk,
+  call: Call,
+  provider: IdentityProvider,
+  pending: Pending,
+  person: Person,
+  user: string,
+) {
   const { workshop, signIn, site } = desk;
-  const { store } = workshop;
   const { sessions } = signIn;
-  const user = userIdOf(await store.vault.systemCipher('lookups'), person.issuer, person.subject);
   if (pending.user !== undefined && pending.user !== user) {
     throw new SignInError('other-person', `you came back from ${provider.name} as somebody else than you are here`);
   }
@@ -177,10 +195,14 @@ function formerSession({ shown, actor }: Principal): { readonly id: string; read
 export async function spendOnce({ store, clock }: Workshop, session: ClientSession, what: string): Promise<void> {
   const spent = native(registerSessions(store.connection).spent);
   const _id = hash('sha256', what, 'base64url');
-  if ((await spent.findOne<SpentDocument>({ _id }, { session })) !== null) {
-    throw new SignInError('replayed', 'this sign-in was completed before; begin again');
+  const replayed = new SignInError('replayed', 'this sign-in was completed before; begin again');
+  if ((await spent.findOne<SpentDocument>({ _id }, { session })) !== null) throw replayed;
+  try {
+    await spent.insertOne({ _id, until: new Date(clock().getTime() + spentFor) }, { session });
+  } catch (error) {
+    // Two at once.
+    throw error instanceof mongo.MongoServerError && error.code === 11000 ? replayed : error;
   }
-  await spent.insertOne({ _id, until: new Date(clock().getTime() + spentFor) }, { session });
 }
 
 /**

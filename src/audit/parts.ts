@@ -63,16 +63,24 @@ function commitmentTo(salt: Buffer, text: string): string {
 /** What people write in their own words, and addresses, by where they stand in an entry's details. */
 const personalPlaces = [/^\/note$/, /^\/hold\/reason$/, /^\/(before|after)\/entries\/\d+\/(cidr|note)$/];
 
+/** Where an entry that concerns a customer says which of their people it is about. */
+const peoplePlaces = [/^\/user$/];
+
 /**
- * Details parted into what anybody may know and what is personal: free text, addresses, and whatever came encrypted as text.
+ * Details parted into what anybody may know and what is personal: free text, addresses, whatever came encrypted as text, and who
+ * it is about where that is one of a customer's people.
  */
-export function partDetails(details: unknown): {
+export function partDetails(
+  details: unknown,
+  isCustomers: boolean,
+): {
   readonly facts: unknown;
   readonly personal: Readonly<Record<string, string>>;
 } {
   const personal: Record<string, string> = {};
+  const places = isCustomers ? [...personalPlaces, ...peoplePlaces] : personalPlaces;
   const walk = (value: unknown, pointer: string): unknown => {
-    if (typeof value === 'string' && (isSealedText(value) || personalPlaces.some((place) => place.test(pointer)))) {
+    if (typeof value === 'string' && (isSealedText(value) || places.some((place) => place.test(pointer)))) {
       personal[pointer] = value;
       return null;
     }

@@ -11,16 +11,17 @@ export interface Standing {
   readonly account?: string;
 }
 
-/** The value at a claim's path. A provider's own names may hold dots, as URLs do: the whole name comes first. */
+/** The value at a claim's path. Names may hold dots of their own, as URLs and ids of clients do: the longest that is there counts. */
 export function claimAt(claims: Claims, path: readonly string[]): unknown {
-  const whole = path.join('.');
-  if (Object.hasOwn(claims, whole)) return claims[whole];
-  let value: unknown = claims;
-  for (const name of path) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
-    value = (value as Claims)[name];
+  for (let length = path.length; length > 0; length -= 1) {
+    const name = path.slice(0, length).join('.');
+    if (!Object.hasOwn(claims, name)) continue;
+    const value = claims[name];
+    const rest = path.slice(length);
+    if (rest.length === 0) return value;
+    return typeof value === 'object' && value !== null ? claimAt(value as Claims, rest) : undefined;
   }
-  return value;
+  return undefined;
 }
 
 /**

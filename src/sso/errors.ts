@@ -26,6 +26,9 @@ export type SignInFault =
 /** Nobody was signed in, and nothing has changed. The message is for the person, and for the log. */
 export class SignInError extends Error {
   override readonly name = 'SignInError';
+  /** Who it was, where they are known here. */
+  user?: string;
+
   constructor(
     readonly fault: SignInFault,
     message: string,

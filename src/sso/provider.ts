@@ -7,6 +7,7 @@
  *    signature is checked here, always, with algorithms that are named here, though it came straight from the provider.
  * 3. A person is an issuer and a subject. Nothing else a provider says can be relied upon to mean the same person tomorrow.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { JWTPayload } from 'jose';
 import * as client from 'openid-client';
 import { claimAt, assertOrganisation, standingOf, type Claims, type Standing } from './claims';
@@ -69,8 +70,8 @@ export interface IdentityProvider {
   finish(parameters: URLSearchParams, secrets: Secrets, options: FinishOptions): Promise<Person>;
   /** Where to send somebody so that they sign out there as well; nothing where the provider has no such place, or is away. */
   signOutUrl(idToken: string, state: string, returnTo: string): Promise<string | undefined>;
-  /** Where that is, as far as is known without asking. */
-  signOutOrigin(): string | undefined;
+  /** The origin of that place, as far as can be told within half a second. */
+  signOutOrigin(): Promise<string | undefined>;
   /** Whom a provider says to have signed out (back-channel logout). @throws {SignInError} `token`, `provider-away` */
   readLogoutToken(token: string): Promise<LogoutToken>;
 }
@@ -83,6 +84,8 @@ export interface ProviderOptions {
 
 /** How long one question may take, in seconds; see also `fetch.ts`. */
 const patience = 4;
+/** How long a page waits for what it can do without, in milliseconds. */
+const shortPatience = 500;
 const hour = 60 * 60 * 1000;
 /** How long ago somebody may have proved who they are to a provider that keeps them signed in, in seconds. */
 const longestAgo = 30 * 24 * 60 * 60;
@@ -245,7 +248,8 @@ export function openProvider(settings: ProviderSettings, { clock, fetch }: Provi
       const parameters = { id_token_hint: idToken, state, post_logout_redirect_uri: returnTo };
       return client.buildEndSessionUrl(found, parameters).href;
     },
-    signOutOrigin() {
+    async signOutOrigin() {
+      await Promise.race([reach().catch(() => undefined), sleep(shortPatience, undefined, { ref: false })]);
       const endpoint = configuration.known()?.serverMetadata().end_session_endpoint;
       return endpoint !== undefined && URL.canParse(endpoint) ? new URL(endpoint).origin : undefined;
     },

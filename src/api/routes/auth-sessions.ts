@@ -273,7 +273,7 @@ export async function ownPageFor(workshop: Workshop, call: Call, options: PageOp
   const token = tokenIn(workshop, call);
   if (shown.by !== 'session' || token === undefined) return undefined;
   const { user, provider, sessions } = await ownOf(workshop, principal);
-  const leadsTo = provider?.signOutOrigin();
+  const leadsTo = await provider?.signOutOrigin();
   return ownPage(options, {
     ...(user?.name === undefined ? {} : { name: user.name }),
     ...(user?.email === undefined ? {} : { email: user.email }),

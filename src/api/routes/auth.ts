@@ -42,7 +42,8 @@ export function authRoutes(workshop: Workshop): Route[] {
     const { fault, cause } = error;
     log.warn({ provider: provider.id, fault, err: cause, requestId: call.requestId }, 'nobody was signed in');
     const cookie = state === undefined ? undefined : dropCookie(desk.site, pendingCookie(desk.site, state));
-    const problem = problemOfFault(error, cookie === undefined ? {} : { 'Set-Cookie': cookie });
+    const actor = error.user === undefined ? undefined : ({ type: 'user', id: error.user } as const);
+    const problem = problemOfFault(error, cookie === undefined ? {} : { 'Set-Cookie': cookie }, actor);
     if (!wantsPage(call.headers)) return problem;
     const options = { language: languageOf(call.headers), providers: desk.signIn.providers };
     return problem.shownAs(failedPage(options, fault, call.requestId, provider.id));

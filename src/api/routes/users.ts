@@ -1,4 +1,4 @@
-/** People who have signed in, for administrators: who they are, where they are signed in, ending that, and blocking them. */
+/** People who have signed in: who they are, where they are signed in, and for administrators ending that, and blocking them. */
 import { z } from 'zod';
 import { permissions, registerUsers, type UserDocument } from '../../access';
 import type { Opened } from '../../data';
@@ -50,6 +50,7 @@ export function userRoutes(workshop: Workshop): Route[] {
       method: 'get',
       path: '/v1/users',
       roles: permissions.readUsers,
+      onRecord: 'users.read',
       summary: 'Lists the people who have signed in.',
       query: pageSchema,
       answers: { 200: { description: 'A page of people.', schema: usersShape } },
@@ -74,6 +75,7 @@ export function userRoutes(workshop: Workshop): Route[] {
       method: 'get',
       path: '/v1/users/:id/sessions',
       roles: permissions.readUsers,
+      onRecord: 'users.read',
       summary: 'Lists where somebody is signed in, the last used first.',
       params: userParamsSchema,
       query: noQuerySchema,
