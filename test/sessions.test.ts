@@ -208,6 +208,26 @@ describe('ending sessions', () => {
     expect(await actions('user.unblocked')).toHaveLength(1);
   });
 
+  it('leaves the fifty last used of a person, with the one that begins', async () => {
+    const { store } = api.system;
+    const [first] = [await signedIn('ada')];
+    const { user, session } = (await me(first)).body as { user: { id: string }; session: string };
+    const sessions = store.connection.collection<{ _id: string }>('sessions');
+    const pattern = await sessions.findOne({ _id: session });
+    // Sealed values are bound to their document: these have none but the one that is never opened here.
+    await sessions.insertMany(
+      Array.from({ length: 55 }, (_, at) => {
+        const { address: _address, userAgent: _userAgent, ...rest } = pattern as unknown as Record<string, unknown>;
+        const usedAt = new Date(Date.now() - at * 1000);
+        return { ...rest, _id: `ses_${String(at).padStart(24, '0')}`, hash: `unknown-${at}`, usedAt };
+      }),
+    );
+    await signedIn('ada');
+    expect(await sessions.countDocuments({ user: user.id } as object)).toBe(50);
+    expect((await api.ask('DELETE', `/v1/users/${user.id}/sessions`)).status).toBe(204);
+    expect(await sessions.countDocuments({ user: user.id } as object)).toBe(0);
+  });
+
   it('follows a change of role: what somebody was let in as ends when they are let in as something else', async () => {
     idp.people.set('rita', { groups: ['operator'] });
     const before = await signedIn('rita');

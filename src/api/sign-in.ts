@@ -153,7 +153,7 @@ async function admitAs(
     ended = [
       ...(former === undefined ? [] : await sessions.end(session, former)),
       // What somebody was let in as before does not outlive their being let in as something else.
-      ...(change === 'other-role' ? await sessions.end(session, { user }) : []),
+      ...(await sessions.end(session, { user, keep: change === 'other-role' ? 0 : mostSessions - 1 })),
     ];
     const { token, id } = await sessions.begin(session, {
       user,

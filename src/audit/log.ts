@@ -83,7 +83,7 @@ async function compose(vault: Vault, region: string, entry: NewAuditEntry): Prom
   const isStep = subject !== undefined && seq !== undefined;
   const id = isStep ? stepId(lookups, subject, seq) : (entry.id ?? randomUUID());
   const own = account === undefined ? undefined : await customerCipher(vault, account);
-  const { facts, personal } = partDetails(plain(entry.details), own !== undefined);
+  const { facts, personal } = partDetails(plain(entry.details));
   const isCustomers = actor.role === 'customer';
   const isPerson = actor.type === 'key' || actor.type === 'user';
   const from = actor.address === undefined ? {} : { address: actor.address };

@@ -60,27 +60,19 @@ function commitmentTo(salt: Buffer, text: string): string {
   return hash('sha256', Buffer.concat([salt, Buffer.from(text)]), 'base64');
 }
 
-/** What people write in their own words, and addresses, by where they stand in an entry's details. */
-const personalPlaces = [/^\/note$/, /^\/hold\/reason$/, /^\/(before|after)\/entries\/\d+\/(cidr|note)$/];
-
-/** Where an entry that concerns a customer says which of their people it is about. */
-const peoplePlaces = [/^\/user$/];
+/** What people write in their own words, whom an entry is about, and addresses, by where they stand in an entry's details. */
+const personalPlaces = [/^\/note$/, /^\/user$/, /^\/hold\/reason$/, /^\/(before|after)\/entries\/\d+\/(cidr|note)$/];
 
 /**
- * Details parted into what anybody may know and what is personal: free text, addresses, whatever came encrypted as text, and who
- * it is about where that is one of a customer's people.
+ * Details parted into what anybody may know and what is personal: free text, people, addresses, and whatever came encrypted as text.
  */
-export function partDetails(
-  details: unknown,
-  isCustomers: boolean,
-): {
+export function partDetails(details: unknown): {
   readonly facts: unknown;
   readonly personal: Readonly<Record<string, string>>;
 } {
   const personal: Record<string, string> = {};
-  const places = isCustomers ? [...personalPlaces, ...peoplePlaces] : personalPlaces;
   const walk = (value: unknown, pointer: string): unknown => {
-    if (typeof value === 'string' && (isSealedText(value) || places.some((place) => place.test(pointer)))) {
+    if (typeof value === 'string' && (isSealedText(value) || personalPlaces.some((place) => place.test(pointer)))) {
       personal[pointer] = value;
       return null;
     }
