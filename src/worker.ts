@@ -135,6 +135,7 @@ const said = [
   'reasons',
   'request',
   'processor',
+  'provider',
   'requestedAt',
   'attempts',
   'lastError',
