@@ -29,6 +29,7 @@ export const actions = [
   'erasure-guard.released',
   'export.created',
   'export.downloaded',
+  'export.expired',
   'export.failed',
   'export.ready',
   'export.withdrawn',

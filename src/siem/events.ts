@@ -86,6 +86,7 @@ export const eventKinds: Readonly<Record<Exclude<Action, 'auth.refused'>, EventK
   'erasure-guard.released': { class: 'entity', entity: 'Policy', activity: update, severity: 'Medium' },
   'export.created': { ...exported, activity: 'Create' },
   'export.downloaded': { ...exported, activity: 'Read', severity: 'Low' },
+  'export.expired': { ...exported, activity: 'Delete' },
   'export.failed': { ...exported, activity: 'Create', severity: 'Low', failed: true },
   'export.ready': { ...exported, activity: update },
   'export.withdrawn': { ...exported, activity: 'Delete' },

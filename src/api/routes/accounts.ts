@@ -248,10 +248,11 @@ async function changeProfile(workshop: Workshop, call: Call<{ id: string }, unkn
       entry: {
         action: 'account.updated',
         account: params.id,
-        // The names of what changed, never the values: those are personal.
+        // Of what is personal its name alone.
         details: {
           fields: names,
           ...(names.includes('plan') ? { plan: { before: account.plan, after: body.plan } } : {}),
+          ...(names.includes('locale') ? { locale: { before: account.locale, after: body.locale } } : {}),
         },
       },
     };
