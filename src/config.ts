@@ -4,12 +4,14 @@
  */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import type { DangerousAct } from './access';
 import type { SecurityContact } from './api';
 import type { ExportLimits } from './exports';
 import { MAX_PERIOD, parseDuration, periodFlaws, sites, type Settings, type Site } from './lifecycle';
 import { durationSchema } from './lifecycle/schemas';
 import { accessConfig, accessVariables, type AccessConfig } from './config-access';
 import { ssoConfig, ssoVariables, type SsoConfig } from './config-sso';
+import { secondPersonConfig, secondPersonVariables } from './config-second-person';
 import { transitConfig, transitVariables, type TransitConfig } from './config-transit';
 import { endpointsOf } from './config-endpoints';
 import { checkMasterKeys, kmsConfig, kmsVariables, type KmsConfig } from './config-kms';
@@ -99,6 +101,7 @@ const schema = z.object({
   ...ledgerVariables,
   ...accessVariables,
   ...ssoVariables,
+  ...secondPersonVariables,
   ABLAUF_TEMPORAL_ADDRESS: z.string().min(1).describe('Temporal, as host:port'),
   ABLAUF_TEMPORAL_NAMESPACE: z.string().min(1).default('default').describe('Namespace'),
   ...transitVariables,
@@ -284,6 +287,8 @@ export interface Config {
   readonly accountPaths: readonly (readonly string[])[];
   readonly processors: ProcessorSettings;
   readonly access: AccessConfig;
+  /** What needs a second person. */
+  readonly secondPerson: readonly DangerousAct[];
   /** How people sign in (R26). */
   readonly sso: SsoConfig;
   /** Whom to tell of vulnerabilities (R30). */
@@ -383,6 +388,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       ...(values.ABLAUF_PUBLIC_URL === undefined ? {} : { publicUrl: values.ABLAUF_PUBLIC_URL }),
     },
     access: accessConfig(values),
+    secondPerson: secondPersonConfig(values),
     sso,
     security: securityContact(values),
     logLevel: values.ABLAUF_LOG_LEVEL,

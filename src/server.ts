@@ -9,6 +9,7 @@ import {
   followedCollections,
   noteKeyUses,
   registerAddressLists,
+  registerApprovals,
   registerKeys,
   registerKeyUses,
   registerSessions,
@@ -50,6 +51,7 @@ runMain('api', async () => {
   const store = await openConfiguredStore(config, vault, { appName: 'ablauf-api', socketTimeout: databasePatience });
   const keys = registerKeys(store.connection);
   registerKeyUses(store.connection);
+  registerApprovals(store.connection);
   const sessionModels = registerSessions(store.connection);
   registerUsers(store.connection);
   registerAddressLists(store.connection);
@@ -87,6 +89,7 @@ runMain('api', async () => {
     },
     stepUpAge: config.sso.stepUpAge,
     ending: stopping.signal,
+    secondPerson: config.secondPerson,
     trustedProxies: config.access.trustedProxies,
     settings: config.settings,
     guard: config.guard,

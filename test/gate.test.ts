@@ -98,6 +98,8 @@ const allowed: Readonly<Record<string, string>> = {
     "audit entries past the log's own retention, which the log has said before (R20)",
   'src/audit/prune.ts removeTiles deleteOne': 'the tile of hashes of such entries; those above it stay',
   'src/data/open-gate.ts passGates bulkWrite': 'updates of gates that let records in; removes nothing',
+  'src/access/approvals.ts (module) expireAfterSeconds':
+    'what waited for a second person goes after its day; no records',
   'src/access/key-uses.ts write bulkWrite': 'when keys were last used; removes nothing',
   'src/data/ingest.ts storeIn bulkWrite': 'adds to daily totals; removes nothing',
   'src/data/models.ts (module) expireAfterSeconds': 'drafts that never became accounts, and fingerprints of calls',

@@ -1,5 +1,13 @@
 /** Who may do what. */
 export {
+  approvalStatuses,
+  dangerousActs,
+  mayBeOnePerson,
+  registerApprovals,
+  type ApprovalDocument,
+  type DangerousAct,
+} from './approvals';
+export {
   addressUses,
   cipherOfList,
   compileList,

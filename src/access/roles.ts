@@ -54,6 +54,9 @@ export const permissions = {
   changeAddresses: ['admin'],
   readAccountAddresses: ['admin', 'operator', 'auditor', 'customer'],
   changeAccountAddresses: ['admin', 'operator', 'customer'],
+  /** What waits for a second person; agreeing takes being allowed to do it as well. */
+  readApprovals: ['admin', 'operator', 'auditor', 'legal'],
+  decideApprovals: ['admin', 'operator', 'legal'],
   readKeys: ['admin', 'auditor'],
   manageKeys: ['admin'],
   /** The register of R24. */

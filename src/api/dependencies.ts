@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { Keyring, Sessions } from '../access';
+import type { DangerousAct, Keyring, Sessions } from '../access';
 import type { WitnessRecord } from '../audit';
 import type { GuardSettings, Store } from '../data';
 import type { ChangeFeed } from '../database';
@@ -51,6 +51,8 @@ export interface ApiDependencies {
   readonly region: string;
   /** The proxies in front, as addresses and networks (CIDR): what they say of a request's way is believed. @default none */
   readonly trustedProxies?: readonly string[];
+  /** What needs a second person. @default nothing */
+  readonly secondPerson?: readonly DangerousAct[];
   /** How old a sign-in may be for what needs a fresh one, in milliseconds. @default ten minutes */
   readonly stepUpAge?: number;
   /** How clients reach it; see `ServerTls`. @default 'off' */

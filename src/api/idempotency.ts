@@ -206,7 +206,7 @@ async function opened(vault: Vault, found: IdempotencyDocument): Promise<Pick<Ke
 }
 
 /** JSON with the members of each object in one order. The body has passed a schema, so it is not deep. */
-function canonicalJson(value: unknown): string {
+export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, inner: unknown) => {
     if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner;
     return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -4,7 +4,7 @@ import type { Route } from './route';
 
 type Declared = Pick<
   Route,
-  'method' | 'path' | 'roles' | 'params' | 'query' | 'body' | 'answers' | 'stepUp' | 'problems'
+  'method' | 'path' | 'roles' | 'params' | 'query' | 'body' | 'answers' | 'stepUp' | 'act' | 'problems'
 >;
 
 /** A rule, and the problems it brings. */
@@ -19,6 +19,7 @@ const rules: readonly Rule[] = [
   [() => true, ['forbidden', 'ip-not-allowed', 'wrong-region', 'rate-limited', 'unavailable', 'internal']],
   [({ roles }) => roles !== 'public', ['unauthenticated']],
   [({ stepUp }) => stepUp !== undefined, ['step-up-required']],
+  [({ act, stepUp }) => act !== undefined || stepUp !== undefined, ['approval-required']],
   [(route) => isWrite(route) || hasBody(route) || route.query !== undefined, ['validation']],
   [({ params }) => params !== undefined, ['not-found']],
   [isWrite, ['conflict', 'precondition-failed', 'outcome-unknown']],

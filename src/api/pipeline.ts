@@ -4,8 +4,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import { ConnectionStates } from 'mongoose';
-import type { Principal } from '../access';
+import type { DangerousAct, Principal } from '../access';
 import { accountIdPattern } from '../data';
+import { approvalOf, assertApproved, keyOfApproval } from './approvals';
 import { assertAllowed, assertAllowedFor, isListed } from './admission';
 import { bodyReader } from './bodies';
 import { idempotencyKeyOf, ifMatchOf } from './conditions';
@@ -59,8 +60,12 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
       const call = await read(request, response, principal, progress);
       if (isAdministratorsKey(principal)) await workshop.uses.record(call, 'key.used');
       if (route.onRecord !== undefined) await workshop.uses.record(call, route.onRecord);
-      const key = route.idempotent && isWrite ? idempotencyKeyOf(request) : undefined;
+      const act = guardedAct(principal);
+      const approval = act === undefined ? undefined : approvalOf(request);
+      const implied = approval === undefined ? undefined : keyOfApproval(approval, request.path, call);
+      const key = route.idempotent && isWrite ? (idempotencyKeyOf(request) ?? implied) : undefined;
       if (key !== undefined) return await answerOnce(request, call, key);
+      await assertAgreed(request, call);
       const answered = await route.handle(call);
       if (answered.file !== undefined) return await fileAnswer(request, answered, answered.file);
       return { ...written(answered), ...(answered.cookies === undefined ? {} : { cookies: answered.cookies }) };
@@ -137,6 +142,7 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
     if ('answered' in reservation) return replay(request, call, reservation.answered);
     const { attempt } = reservation;
     try {
+      await assertAgreed(request, { ...call, attempt });
       const answered = await route.handle({ ...call, attempt });
       await keep(attempt, written('replay' in answered ? { ...answered, body: answered.replay } : answered));
       return written(answered);
@@ -150,6 +156,19 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
         await keep(attempt, { status: problem.status, headers: {}, body: JSON.stringify(problem.toBody()) });
       throw error;
     }
+  }
+
+  /** What a second person has to agree to before this is done. A customer's own closure is theirs to decide (R2). */
+  function guardedAct({ role }: Principal): DangerousAct | undefined {
+    const act = route.act ?? route.stepUp;
+    return act !== undefined && role !== 'customer' && workshop.secondPerson?.includes(act) === true ? act : undefined;
+  }
+
+  async function assertAgreed(request: Incoming, call: Call): Promise<void> {
+    const act = guardedAct(call.principal);
+    if (act === undefined) return;
+    const { account } = accountOf(request, call, call.attempt);
+    await assertApproved(workshop, { route, act, path: request.path, approval: approvalOf(request), account, call });
   }
 
   /** An answer given before, for somebody who may still have it. */

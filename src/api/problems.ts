@@ -10,6 +10,7 @@ export const problemCatalogue = {
   'unsupported-media-type': { status: 415, title: 'The body is of a type that is not read here' },
   unauthenticated: { status: 401, title: 'No valid key was shown' },
   forbidden: { status: 403, title: 'Not allowed' },
+  'approval-required': { status: 403, title: 'A second person has to agree' },
   'step-up-required': { status: 403, title: 'Sign in again for this' },
   'ip-not-allowed': { status: 403, title: 'Not allowed from this address' },
   'account-suspended': { status: 403, title: 'The account is suspended' },
@@ -33,6 +34,8 @@ export interface ProblemExtras {
   readonly state?: string;
   readonly allowed?: readonly string[];
   readonly checks?: Readonly<Record<string, 'ok' | 'missing'>>;
+  /** What a second person may agree to. */
+  readonly approval?: { readonly id: string; readonly expiresAt: string };
   /** How old a sign-in may be, in seconds, and where to sign in again. */
   readonly maxAge?: number;
   readonly login?: string;

@@ -5,7 +5,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Request } from 'express';
 import type { z } from 'zod';
-import type { Principal, Scope } from '../access';
+import type { DangerousAct, Principal, Scope } from '../access';
 import type { Role } from '../lifecycle';
 import type { Progress } from './failures';
 import type { Attempt } from './idempotency';
@@ -111,6 +111,8 @@ interface Declaration<P, Q, B> {
   readonly session?: boolean;
   /** What a key has to be given expressly for it, and a person has to have signed in freshly for. @default nothing */
   readonly stepUp?: Scope;
+  /** What it is where it may need a second person. @default what its step-up says */
+  readonly act?: DangerousAct;
   /** What it is put on record as before it is done, for reads that few may make (R19). @default nothing */
   readonly onRecord?: Use;
   /** How large its body may be, in bytes. @default by how it is read; see `bodies.ts` */

@@ -36,6 +36,7 @@ const withOtherKeys: Readonly<Record<string, Pick<KeyPlace, 'keys' | 'keyOf'>>> 
   processorRequests: { keys: ['secrets'], keyOf: () => 'secrets' },
   providers: { keys: ['staff'], keyOf: () => 'staff' },
   apiKeys: accountsOrStaffs,
+  approvals: accountsOrStaffs,
   users: accountsOrStaffs,
   sessions: accountsOrStaffs,
   allowedAddresses: accountsOrStaffs,

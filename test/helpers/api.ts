@@ -8,6 +8,7 @@ import {
   followedCollections,
   noteKeyUses,
   registerAddressLists,
+  registerApprovals,
   registerKeys,
   registerKeyUses,
   registerSessions,
@@ -122,6 +123,7 @@ async function serve(system: System, options: ApiOptions): Promise<Api> {
   const { store } = system;
   const model = registerKeys(store.connection);
   registerKeyUses(store.connection);
+  registerApprovals(store.connection);
   registerAddressLists(store.connection);
   registerIdempotency(store.connection);
   const models = registerSessions(store.connection);

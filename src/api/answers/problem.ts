@@ -18,6 +18,10 @@ export function problemShape(status: number, codes: readonly ProblemCode[]) {
         .describe('What is wrong with the request, member by member'),
       state: z.string().optional(),
       allowed: z.array(z.string()).optional().describe('What would apply in this state'),
+      approval: z
+        .object({ id: z.string(), expiresAt: z.string() })
+        .optional()
+        .describe('What a second person may agree to'),
       maxAge: z.int().optional().describe('How old a sign-in may be for this, in seconds'),
       login: z.string().optional().describe('Where to sign in again'),
       checks: z.record(z.string(), z.enum(['ok', 'missing'])).optional(),

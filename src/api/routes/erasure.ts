@@ -53,6 +53,7 @@ export function erasureRoutes(workshop: Workshop): Route[] {
       path: '/v1/settings/erasure-guard/release',
       roles: permissions.releaseErasures,
       stepUp: 'settings',
+      act: 'erasure-release',
       summary: 'Lets go erasures the breaker keeps back: those named, or all there are.',
       answers: answers(releasedShape, 'Whom it let go'),
       query: noQuerySchema,

@@ -5,6 +5,7 @@ import { accessRoutes } from './access';
 import { accountRoutes } from './accounts';
 import { allowedIpRoutes } from './allowed-ips';
 import { keyRoutes } from './api-keys';
+import { approvalRoutes } from './approvals';
 import { auditRoutes } from './audit';
 import { authRoutes } from './auth';
 import { authSessionRoutes } from './auth-sessions';
@@ -56,6 +57,7 @@ export function allRoutes(workshop: Workshop): Route[] {
     ...settingsRoutes(workshop),
     ...allowedIpRoutes(workshop),
     ...keyRoutes(workshop),
+    ...approvalRoutes(workshop),
     ...authSessionRoutes(workshop),
     ...authRoutes(workshop),
     ...backchannelLogoutRoutes(workshop),

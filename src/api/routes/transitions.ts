@@ -35,6 +35,7 @@ export function transitionRoutes(workshop: Workshop): Route[] {
       roles: permissions[name],
       standing,
       ...(name === 'reopen' ? { stepUp: 'reopen' as const } : {}),
+      ...(name === 'close' ? { act: 'close' as const } : {}),
       summary,
       answers: answers(accountShape, 'The account', ['ETag']),
       params: accountParamsSchema,
