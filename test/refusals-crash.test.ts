@@ -11,7 +11,7 @@ afterAll(() => system.stop(), 60_000);
 /** Refusals on record: how many entries, and how many they tell of. */
 async function onRecord(): Promise<readonly [number, number]> {
   const found = await system.database().collection('auditEntries').find({ action: 'auth.refused' }).toArray();
-  const counts = found.map(({ details }) => Number((details as { count?: number }).count ?? 1));
+  const counts = found.map(({ details }) => (details as { count?: number }).count ?? 1);
   return [found.length, counts.reduce((sum, count) => sum + count, 0)];
 }
 
