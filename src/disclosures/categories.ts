@@ -38,6 +38,7 @@ const labels: Readonly<Record<string, Localized>> = {
   'key-uses': { en: 'when keys were last used', de: 'letzte Verwendung der Schlüssel' },
   users: { en: 'people who sign in', de: 'angemeldete Personen' },
   sessions: { en: 'sign-in sessions', de: 'Anmeldesitzungen' },
+  approvals: { en: 'approvals by a second person', de: 'Freigaben durch eine zweite Person' },
   'allowed-addresses': { en: 'allowed addresses', de: 'zugelassene Adressen' },
   audit: { en: 'audit log', de: 'Prüfprotokoll' },
   'wrapped-keys': { en: 'encryption keys, wrapped', de: 'Verschlüsselungsschlüssel, verpackt' },
