@@ -175,7 +175,8 @@ a:focus-visible,button:focus-visible,.wide:focus-visible{outline:3px solid var(-
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1rem;margin:0 0 1rem}dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 .wide{overflow-x:auto}
 table{width:100%;border-collapse:collapse;margin:0 0 1rem}
-th,td{padding:.5rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top;font-weight:400;overflow-wrap:anywhere}
+th,td{padding:.5rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top;font-weight:400}
+td:nth-child(2){white-space:nowrap}td:nth-child(3){min-width:14rem;overflow-wrap:anywhere}
 thead th{color:var(--soft)}
 nav,.small{color:var(--soft);font-size:.875rem}nav{max-width:44rem;margin:1rem auto 0;text-align:right}
 `;
