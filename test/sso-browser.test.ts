@@ -29,7 +29,7 @@ describeInChromium('in a real browser', () => {
     provider = await start(api.url);
     await api.system.createAccount({ id: 'acme' });
     browser = await launchChromium();
-  });
+  }, 180_000);
 
   afterAll(async () => {
     await browser.close();

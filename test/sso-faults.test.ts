@@ -52,7 +52,7 @@ beforeAll(async () => {
   introduce(idp, api);
   introduce(other, api, 'other');
   for (const [id, one] of [...Object.entries(fresh), ...described]) introduce(one, api, id);
-});
+}, 180_000);
 
 afterEach(() => {
   idp.faults = {};

@@ -92,7 +92,7 @@ beforeAll(async () => {
   api = await startApi({ signIn: { providers } });
   await api.system.createAccount({ id: 'acme' });
   for (const idp of idps.values()) introduce(idp, api);
-});
+}, 180_000);
 
 afterAll(async () => {
   await api.stop();
