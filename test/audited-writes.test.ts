@@ -33,6 +33,8 @@ const entered: Readonly<Record<string, Action | { readonly nothing: string } | {
   'POST /v1/accounts/:id/exports': 'export.created',
   'DELETE /v1/accounts/:id/records': 'person.erasure-requested',
   'POST /v1/ingest/litellm': { nothing: 'records arrive by the thousand, and are what an account is for' },
+  'POST /v1/approvals/:id/approve': { elsewhere: 'approval.granted' },
+  'POST /v1/approvals/:id/reject': { elsewhere: 'approval.rejected' },
   'POST /v1/api-keys': 'key.created',
   'POST /v1/api-keys/:id/rotate': 'key.rotated',
   'DELETE /v1/api-keys/:id': 'key.revoked',
