@@ -130,7 +130,10 @@ async function shown(id: string, key: string): Promise<unknown> {
     timeline: (await items(`/v1/accounts/${id}/timeline?limit=100`)).filter(
       ({ action }) => !String(action).startsWith('keys.'),
     ),
-    keys: (await items('/v1/api-keys?limit=500')).filter(({ account: owner }) => owner === id),
+    // Looking at the account is a use of its customer's key.
+    keys: (await items('/v1/api-keys?limit=500'))
+      .filter(({ account: owner }) => owner === id)
+      .map(({ lastUsedAt: _used, ...key }) => key),
   };
 }
 
@@ -139,7 +142,8 @@ async function counted(id: string): Promise<unknown> {
   const { store } = api.system;
   const account = await native(store.accounts).findOne<AccountDocument>({ _id: id });
   const { version, seq, passes, lateRefused, purging } = account ?? {};
-  const gate = await native(store.gates).findOne({ _id: id });
+  // Writing down that a key was used passes the gate.
+  const { passed: _passed, ...gate } = (await native(store.gates).findOne({ _id: id })) ?? {};
   const totals = await native(store.totals).find({ account: id }).sort({ _id: 1 }).toArray();
   return { version, seq, passes, lateRefused, purging, gate, totals };
 }
