@@ -16,6 +16,8 @@ const modulesOnly = ['jose', 'oauth4webapi', 'oidc-provider', 'openid-client'];
 module.exports = {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
+  // They have a configuration of their own: jest.endurance.config.cjs.
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/endurance/'],
   // dist holds a second copy of every module once built; neither may shadow the sources.
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.ablauf/'],
   transform: { '^.+\\.tsx?$': swc('typescript'), '^.+\\.m?js$': swc('ecmascript') },

@@ -4,6 +4,7 @@ import { z } from 'zod';
 /** JSON Schema, as it is written. */
 export type Schema = Readonly<Record<string, unknown>>;
 
+const noControl = '[^\\u0000-\\u001f\\u007f-\\u009f]';
 const prefix = '#/components/schemas/';
 
 /** Schemas as they are published. Those with a name are described once, and referred to wherever they are met. */
@@ -55,7 +56,10 @@ function restate(schema: Record<string, unknown>): void {
 /** As zod writes it, its definitions where OpenAPI keeps them. */
 function published(schema: unknown): Schema {
   const text = JSON.stringify(schema, (key, value: unknown) => {
-    return key === '$ref' && typeof value === 'string' ? value.replace('#/$defs/', prefix) : value;
+    if (key === '$ref' && typeof value === 'string') return value.replace('#/$defs/', prefix);
+    // Written out: hardly a reader of patterns outside of browsers knows classes by their Unicode names.
+    if (key === 'pattern' && typeof value === 'string') return value.replaceAll('\\P{Cc}', noControl);
+    return value;
   });
   return JSON.parse(text) as Schema;
 }

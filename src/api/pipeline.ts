@@ -177,7 +177,7 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
     const needsStanding = route.standing === 'active' || route.standing === 'exporting';
     const locked = ofAccount && call.principal.role === 'customer' && needsStanding;
     if (locked) await openAccount(workshop, call, request.params['id'] ?? '');
-    return { ...answered, headers: { ...answered.headers, 'Idempotency-Replayed': 'true' } };
+    return { ...again(answered, call.requestId), headers: { ...answered.headers, 'Idempotency-Replayed': 'true' } };
   }
 
   /** The effect is recorded; should its answer not be kept, the repeat finds it by its update id. */
@@ -213,6 +213,12 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
 const connected = ConnectionStates.connected;
 /** Reads are repeated as often as anybody likes. */
 const untried = unkeyed({ updateId: '', draftId: '', newAccount: '' });
+
+/** An answer kept before: a problem names the request it is told to, this one. */
+function again(answered: KeptAnswer, requestId: string): KeptAnswer {
+  if (answered.status < 400 || answered.body === undefined) return answered;
+  return { ...answered, body: JSON.stringify({ ...(JSON.parse(answered.body) as object), requestId }) };
+}
 
 /** A repeat gets the same no, unless it says that things may be otherwise in a moment. */
 function isFinal({ status }: Problem): boolean {

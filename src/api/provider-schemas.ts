@@ -30,7 +30,8 @@ const url = z
 const categories = z
   .array(z.enum(dataCategories as [string, ...string[]]))
   .max(dataCategories.length)
-  .refine((all) => new Set(all).size === all.length, 'must not name one twice');
+  .refine((all) => new Set(all).size === all.length, 'must not name one twice')
+  .meta({ published: { uniqueItems: true } });
 
 const contactSchema = z
   .strictObject({
@@ -114,12 +115,14 @@ export const startersSchema = z.strictObject({
     .array(z.enum(starterIds))
     .min(1)
     .max(starterIds.length)
-    .refine((all) => new Set(all).size === all.length, 'must not name one twice'),
+    .refine((all) => new Set(all).size === all.length, 'must not name one twice')
+    .meta({ published: { uniqueItems: true } }),
   sites: z
     .array(z.enum(siteNames))
     .min(1)
     .max(siteNames.length)
-    .refine((all) => new Set(all).size === all.length, 'must not name one twice'),
+    .refine((all) => new Set(all).size === all.length, 'must not name one twice')
+    .meta({ published: { uniqueItems: true } }),
 });
 
 const status = z.enum(disclosureStatuses);

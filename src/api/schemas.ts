@@ -33,12 +33,15 @@ const accountId = z.string().regex(accountIdPattern, 'must be 1–64 of A–Z a�
 /** An account there is or was: also by the id of its tombstone, which is all that lists show of an erased one (R22). */
 const knownAccountId = z.string().regex(new RegExp(`${accountIdPattern.source}|${tombstoneIdPattern.source}`));
 const instant = instantSchema.transform((text) => new Date(text));
+const control = '\\u0000-\\u001f\\u007f-\\u009f';
 const name = z
   .string()
   .trim()
   .min(1)
   .max(200)
-  .regex(/^\P{Cc}*$/u, 'must not hold control characters');
+  .regex(/^\P{Cc}*$/u, 'must not hold control characters')
+  // The same in words every reader of patterns knows, and that something is left once it is trimmed.
+  .meta({ published: { pattern: `^[^${control}]*[^\\s\\ufeff${control}][^${control}]*$` } });
 const email = z.email().max(254);
 const locales = ['en', 'de'] as const;
 
@@ -88,7 +91,8 @@ export const profileSchema = z
     plan: z.enum(plans).optional(),
     locale: z.enum(locales).optional(),
   })
-  .refine((body) => Object.keys(body).length > 0, 'name at least one of name, email, plan, locale');
+  .refine((body) => Object.keys(body).length > 0, 'name at least one of name, email, plan, locale')
+  .meta({ published: { minProperties: 1 } });
 export type ProfileChange = z.output<typeof profileSchema>;
 
 export const accountsQuerySchema = pageSchema.extend({
@@ -195,14 +199,26 @@ export const newKeySchema = z
 /** Which accounts the breaker lets go; all of them where none is named. */
 export const releaseSchema = z.strictObject({
   accounts: z.array(accountId).min(1).max(1000).optional(),
-  note: z.string().trim().min(1).max(2000).optional(),
+  note: z
+    .string()
+    .trim()
+    .min(1)
+    .max(2000)
+    .meta({ published: { pattern: '\\S' } })
+    .optional(),
 });
 
 /** LiteLLM's callback: read item by item, so that one broken item does not cost its neighbours. */
 export const ingestSchema = z.string();
 
 const base64 = z.string().regex(/^[A-Za-z0-9+/_-]*={0,2}$/, 'must be base64');
-/** Payloads as Temporal's tools write them. They say of what type the body is, or do not. */
+/** Payloads as Temporal's tools write them. */
+export const payloadsBodySchema = z.looseObject({
+  payloads: z
+    .array(z.looseObject({ metadata: z.record(z.string(), base64).default({}), data: base64.default('') }))
+    .max(10_000),
+});
+/** The same as text. They say of what type the body is, or do not. */
 export const payloadsSchema = z
   .string()
   .transform((text, context): unknown => {
@@ -213,13 +229,7 @@ export const payloadsSchema = z
       return z.NEVER;
     }
   })
-  .pipe(
-    z.looseObject({
-      payloads: z
-        .array(z.looseObject({ metadata: z.record(z.string(), base64).default({}), data: base64.default('') }))
-        .max(10_000),
-    }),
-  );
+  .pipe(payloadsBodySchema);
 
 export const processorParamsSchema = z.strictObject({ id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/) });
 export const callbackParamsSchema = z.strictObject({ requestId: z.string().min(1).max(64) });

@@ -13,7 +13,8 @@ const day = 24 * hour;
 /** The longest period anybody may set: ten years of 365 days. */
 export const MAX_PERIOD = 3650 * day;
 
-const shape = /^P(?=\d|T\d)(?:(\d+)W)?(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?$/;
+/** What a duration looks like. */
+export const durationPattern = /^P(?=\d|T\d)(?:(\d+)W)?(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?$/;
 
 /** A text that is not a duration this product accepts. */
 export class DurationError extends Error {
@@ -28,7 +29,7 @@ export class DurationError extends Error {
  * @throws {DurationError} when the text is anything else; years and months are named as the reason
  */
 export function parseDuration(text: string): number {
-  const match = shape.exec(text);
+  const match = durationPattern.exec(text);
   if (match === null) {
     const calendar = /^P[^T]*\d+[YM]/.test(text);
     throw new DurationError(

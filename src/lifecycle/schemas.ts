@@ -4,10 +4,12 @@
  * would load its own copy of the validation library, and since what a message meant when it came belongs in the history.
  */
 import { z } from 'zod';
-import { canonicalDuration, DurationError } from './duration';
+import { canonicalDuration, DurationError, durationPattern } from './duration';
 import { roles, suspensionReasons, type Flaw, type MessageContext } from './terms';
 
-const note = z.string().trim().min(1).max(2000);
+/** What is trimmed has to leave something; the schema that is published says so too. */
+const something = { published: { pattern: '\\S' } };
+const note = z.string().trim().min(1).max(2000).meta(something);
 
 /** A duration, brought into canonical form. Bounds are the deployment's and judged in `decide.ts`. */
 export const durationSchema = z
@@ -21,10 +23,18 @@ export const durationSchema = z
       context.addIssue({ code: 'custom', message: error.message });
       return z.NEVER;
     }
+  })
+  .meta({
+    id: 'LengthOfTime',
+    description: 'ISO 8601 in whole weeks, days, hours, minutes and seconds, within the bounds of the deployment',
+    published: { type: 'string', pattern: durationPattern.source, examples: ['P14D', 'PT90M'] },
   });
 
 /** An instant with any offset, brought to UTC. */
-export const instantSchema = z.iso.datetime({ offset: true }).transform((text) => new Date(text).toISOString());
+export const instantSchema = z.iso
+  .datetime({ offset: true })
+  .transform((text) => new Date(text).toISOString())
+  .meta({ id: 'AnyInstant', description: 'ISO 8601 with `Z` or an offset' });
 
 export const suspendSchema = z.strictObject({ reason: z.enum(suspensionReasons), note: note.optional() });
 export const reinstateSchema = z.strictObject({
@@ -33,14 +43,19 @@ export const reinstateSchema = z.strictObject({
 });
 export const closeSchema = z.strictObject({ note: note.optional() });
 export const reopenSchema = z.strictObject({ note });
-export const changePolicySchema = z.strictObject({
-  gracePeriod: durationSchema.nullable().optional(),
-  expiryPeriod: durationSchema.nullable().optional(),
-  activeRetentionDays: z.int().min(0).max(365).nullable().optional(),
-  confirm: z.string().max(256).optional(),
-});
+export const changePolicySchema = z
+  .strictObject({
+    gracePeriod: durationSchema.nullable().optional(),
+    expiryPeriod: durationSchema.nullable().optional(),
+    activeRetentionDays: z.int().min(0).max(365).nullable().optional(),
+    confirm: z.string().max(256).optional(),
+  })
+  // That one of them has to be named is judged where the change is decided.
+  .meta({
+    published: { anyOf: ['gracePeriod', 'expiryPeriod', 'activeRetentionDays'].map((name) => ({ required: [name] })) },
+  });
 export const placeHoldSchema = z.strictObject({
-  reason: z.string().trim().min(1).max(500),
+  reason: z.string().trim().min(1).max(500).meta(something),
   until: instantSchema.optional(),
   datasets: z.array(z.string().min(1).max(64)).min(1).max(32).optional(),
   reviewAt: instantSchema.optional(),

@@ -16,7 +16,10 @@ const position = z
 const querySchema = z.strictObject({
   format: z.enum(['entries', 'ocsf']).default('entries'),
   after: position.optional(),
-  limit: position.refine((limit) => limit > 0, 'must be more than nothing').optional(),
+  limit: position
+    .refine((limit) => limit > 0, 'must be more than nothing')
+    .meta({ published: { type: 'integer', pattern: undefined, minimum: 1, maximum: 999_999_999_999_999 } })
+    .optional(),
   follow: z.enum(['0', '1']).default('0'),
 });
 type Query = z.output<typeof querySchema>;

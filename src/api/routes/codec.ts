@@ -10,7 +10,7 @@ import { payloadsShape } from '../answers/administration';
 import { answers } from '../answers/words';
 import { invalid } from '../problems';
 import { route, type Answer, type Route } from '../route';
-import { payloadsSchema } from '../schemas';
+import { payloadsBodySchema, payloadsSchema } from '../schemas';
 import type { Workshop } from '../workshop';
 
 type Payloads = z.output<typeof payloadsSchema>;
@@ -28,6 +28,7 @@ export function codecRoutes(workshop: Workshop): Route[] {
     // What is too large for JSON elsewhere is a usual history here.
     text: true,
     body: bodySchema,
+    bodyTypes: { 'application/json': payloadsBodySchema },
     idempotent: false,
   } as const;
   return [

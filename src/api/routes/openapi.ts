@@ -104,7 +104,7 @@ const start = `SwaggerUIBundle({
   validatorUrl: null,
   persistAuthorization: false,
   displayRequestDuration: true,
-  docExpansion: 'none',
+  docExpansion: 'list',
   defaultModelsExpandDepth: 0,
 });
 `;
