@@ -104,7 +104,7 @@ module.exports = {
       comment: 'Domain folders do not know who serves or drives them.',
       severity: 'error',
       from: {
-        path: '^src/(data|database|audit|siem|access|vault|processors|object-storage|exports|ledger|witnesses|disclosures)/',
+        path: '^src/(data|database|audit|siem|access|edge|vault|processors|object-storage|exports|ledger|witnesses|disclosures)/',
       },
       to: { path: '^src/(api|activities|workflows|dashboard|embedded)/' },
     },

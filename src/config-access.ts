@@ -1,6 +1,7 @@
 /** Configuring who gets in, and from where (R27). */
 import { z } from 'zod';
 import { readNetwork } from './access';
+import type { LimitSettings } from './api';
 
 /**
  * The widest network that can be somebody's own proxies: `10.0.0.0/8`, and `fc00::/7`. Wider ones, or two halves of everything, would
@@ -28,6 +29,8 @@ function flawOfWidth(cidr: string): string | undefined {
   return `is wider than /${least}: nobody's proxies are that many, and whoever else is in it could say where they come from`;
 }
 
+const rate = z.coerce.number().int().min(0).max(10_000_000);
+
 /** The variables, with their documentation. */
 export const accessVariables = {
   ABLAUF_TRUSTED_PROXIES: networks
@@ -36,14 +39,33 @@ export const accessVariables = {
       'Addresses or networks of the proxies in front, separated by commas: whose `X-Forwarded-For` and `X-Forwarded-Proto` are ' +
         'believed; nobody when absent (R27)',
     ),
+  ABLAUF_RATE_LIMIT_KEY: rate
+    .default(50_000)
+    .describe(
+      'Requests a second of one key or person, on average over ten seconds and over all processes; `0`: no limit',
+    ),
+  ABLAUF_RATE_LIMIT_ADDRESS: rate
+    .default(1000)
+    .describe('Requests a second without credentials from one address (IPv6: one /64), likewise; `0`: no limit'),
+  ABLAUF_RATE_LIMIT_ATTEMPTS: rate
+    .default(300)
+    .describe('Wrong credentials a minute from one address (IPv6: one /64), over all processes; `0`: no limit'),
 } as const;
 
-/** Who gets in, and from where. */
+/** Who gets in, from where, and how often. */
 export interface AccessConfig {
   readonly trustedProxies: readonly string[];
+  readonly limits: LimitSettings;
 }
 
 /** The configuration, from variables that are checked. */
-export function accessConfig(values: { readonly ABLAUF_TRUSTED_PROXIES: readonly string[] }): AccessConfig {
-  return { trustedProxies: values.ABLAUF_TRUSTED_PROXIES };
+export function accessConfig(values: z.output<z.ZodObject<typeof accessVariables>>): AccessConfig {
+  return {
+    trustedProxies: values.ABLAUF_TRUSTED_PROXIES,
+    limits: {
+      key: values.ABLAUF_RATE_LIMIT_KEY,
+      address: values.ABLAUF_RATE_LIMIT_ADDRESS,
+      attempts: values.ABLAUF_RATE_LIMIT_ATTEMPTS,
+    },
+  };
 }

@@ -15,10 +15,11 @@ import {
   registerSessions,
   registerUsers,
 } from './access';
-import { createApp, keepRefusals, registerIdempotency } from './api';
+import { createApp, keepRefusals, limitPolicies, registerIdempotency } from './api';
 import { startSequencer } from './audit';
 import { readConfig } from './config';
 import { sayPlain } from './config-transit';
+import { registerRateLimits, shareLimits } from './edge';
 import { assertDeclared, prepareStore } from './data';
 import { followChanges } from './database';
 import { registerProviders } from './disclosures';
@@ -56,6 +57,7 @@ runMain('api', async () => {
   registerUsers(store.connection);
   registerAddressLists(store.connection);
   registerIdempotency(store.connection);
+  registerRateLimits(store.connection);
   registerExports(store.connection);
   registerProviders(store.connection);
   await prepareStore(store);
@@ -74,6 +76,7 @@ runMain('api', async () => {
   const refusals = keepRefusals({ store, clock: () => new Date(), log });
   const uses = noteKeyUses({ store, log });
   const clock = () => new Date();
+  const rates = shareLimits({ ...store, policies: limitPolicies(config.access.limits), log });
   const app = createApp({
     store,
     courses: openCourses({ connection, client, region, taskQueue }),
@@ -91,6 +94,7 @@ runMain('api', async () => {
     ending: stopping.signal,
     secondPerson: config.secondPerson,
     trustedProxies: config.access.trustedProxies,
+    limits: rates,
     settings: config.settings,
     guard: config.guard,
     region,
@@ -105,7 +109,14 @@ runMain('api', async () => {
     closed: () => watch.closed(),
     health: () => checkHealth({ store, connection, namespace, taskQueue }),
   });
-  const limits = { requestTimeout: 60_000, headersTimeout: 10_000, keepAliveTimeout: 10_000 };
+  // What a client may take its time for, and how much it may say before its body; each call bounds its own, see `bodies.ts`.
+  const limits = {
+    requestTimeout: 60_000,
+    headersTimeout: 10_000,
+    keepAliveTimeout: 10_000,
+    connectionsCheckingInterval: 2000,
+    maxHeaderSize: 16_384,
+  };
   const { server, renew, release } = createSecuredServer(config.transit.server, limits, app, {
     renewed: (until) => log.info({ until }, 'the certificate was renewed'),
     refused: (reason) => log.error({ reason }, 'the new certificate cannot be used; the one before stays'),
@@ -132,6 +143,7 @@ runMain('api', async () => {
       server.closeIdleConnections();
       await closed;
       await refusals.stop();
+      await rates.stop();
       management.close();
       await uses.stop();
       await sequencer.stop();

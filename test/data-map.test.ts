@@ -7,6 +7,7 @@ import { mongo, type Schema } from 'mongoose';
 import { dataMapPage, currentDataMapPage } from '../scripts/data-map-docs';
 import { registerAddressLists, registerKeys } from '../src/access';
 import { registerIdempotency } from '../src/api';
+import { registerRateLimits } from '../src/edge';
 import {
   assertDeclared,
   compareWithMap,
@@ -25,6 +26,7 @@ beforeAll(async () => {
   registerKeys(store.connection);
   registerAddressLists(store.connection);
   registerIdempotency(store.connection);
+  registerRateLimits(store.connection);
   await prepareStore(store);
 });
 

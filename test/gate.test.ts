@@ -73,6 +73,9 @@ const allowed: Readonly<Record<string, string>> = {
   'src/api/routes/accounts.ts create deleteOne': 'the draft of an account that was refused, or exists already',
   'src/api/routes/settings.ts change replaceOne': "the deployment's own settings, which name no account",
   'src/access/change-addresses.ts replaceList replaceOne': 'a list of allowed addresses, by its own id; no records',
+  'src/edge/shared-limits.ts (module) expireAfterSeconds':
+    'how often somebody asked, past the time it matters; no records',
+  'src/edge/shared-limits.ts tell bulkWrite': 'adds how often somebody asked; removes nothing',
   'src/audit/sequence.ts sequenceBatch bulkWrite': 'gives audit entries their places in the log; removes nothing',
   'src/vault/rewrap.ts replace bulkWrite': 'wraps keys anew under another master key; removes none',
   'src/data/conclude.ts leaveTombstone deleteOne':

@@ -15,6 +15,8 @@ import { scopes, type Principal } from './principal';
 export interface Keyring {
   /** Who a key belongs to, or belonged to; nobody if it is unknown. Fails where the database is needed and away. */
   find(key: string): Promise<Principal | EndedKey | undefined>;
+  /** Whether {@link find} would find a key without asking the database. */
+  knows(key: string): boolean;
   /** Forgets what is remembered of a key, by its id: for whoever changed it. */
   forget(id: string): void;
 }
@@ -82,6 +84,10 @@ export function createKeyring({ model, feed, adminKey, clock, uses }: KeyringOpt
       if (settled.expiresAt <= now) return endedKey('expired', principal);
       uses?.note(id, principal.account, now);
       return principal;
+    },
+    knows(key) {
+      const hash = hashOf(key);
+      return timingSafeEqual(Buffer.from(hash), adminHash) || known.knows(hash);
     },
     forget: (id) => known.forget(id),
   };

@@ -47,6 +47,8 @@ export interface Sessions {
   readonly limits: SessionLimits;
   /** Whose session a token opens, at once where it is remembered; nobody's where it has ended. Notes that it was used. */
   find(token: string, visitor: Visitor): Promise<Principal | undefined>;
+  /** Whether {@link find} would find a session without asking the database. */
+  knows(token: string): boolean;
   /** Begins one. @returns the token, which is nowhere else, and the session's id */
   begin(session: ClientSession, begun: NewSession): Promise<{ readonly token: string; readonly id: string }>;
   /** Ends sessions, those of somebody alone where it says whose. @returns those that there were */
@@ -159,6 +161,7 @@ export function createSessions({ models, vault, feed, limits, clock, log }: Sess
       }
       return found.principal;
     },
+    knows: (token) => tokenShape.test(token) && known.knows(hashOfToken(token)),
     async begin(session, { address, userAgent, idToken, ...begun }) {
       const token = randomBytes(32).toString('base64url');
       const id = `ses_${randomBytes(12).toString('hex')}`;

@@ -9,6 +9,8 @@ import { whileClosed } from './closed';
 import type { ApiDependencies } from './dependencies';
 import { problemOf } from './failures';
 import { registerIdempotency } from './idempotency';
+import { protectiveHeaders } from './headers';
+import { requestLimits } from './limits';
 import { handlerOf } from './pipeline';
 import { notFound, Problem, problemCatalogue } from './problems';
 import { refusedWith } from './refused';
@@ -36,11 +38,13 @@ export function createApp(dependencies: ApiDependencies): Express {
   app.disable('etag');
   app.set('trust proxy', proxiesAt(dependencies.trustedProxies ?? []));
   app.use(beginning(workshop.log) as RequestHandler);
+  app.use(protectiveHeaders());
   app.use(arrival(workshop) as RequestHandler);
   app.use('/codec', allowWebUi(workshop.webUiOrigins ?? []) as RequestHandler);
   app.use(whileClosed(workshop) as RequestHandler);
   const refuseOthers = ([path, allow]: readonly [string, string]): void => {
-    app.all(path, () => {
+    app.all(path, (request, response) => {
+      workshop.limits.countAddress(request as Incoming, response as Reply);
       throw new Problem('method-not-allowed', undefined, {}, { Allow: allow });
     });
   };
@@ -52,7 +56,8 @@ export function createApp(dependencies: ApiDependencies): Express {
     if (isLast && !route.path.includes(':')) refuseOthers([route.path, methods.get(route.path) ?? '']);
   });
   for (const entry of methods) if (entry[0].includes(':')) refuseOthers(entry);
-  app.use(() => {
+  app.use((request, response) => {
+    workshop.limits.countAddress(request as Incoming, response as Reply);
     throw notFound('there is no such path');
   });
   app.use(failing(workshop));
@@ -67,6 +72,7 @@ function workshopOf(dependencies: ApiDependencies): Workshop {
     defaults: createSettingsCache(store, settings),
     addresses: createAddressLists({ model: registerAddressLists(connection), vault, feed }),
     uses: recordUses(dependencies),
+    limits: requestLimits(dependencies.limits, dependencies.clock),
   };
 }
 
@@ -92,7 +98,6 @@ function beginning(log: Logger) {
     response.locals.started = performance.now();
     response.setHeader('X-Request-Id', requestId);
     response.setHeader('Cache-Control', 'no-store');
-    response.setHeader('X-Content-Type-Options', 'nosniff');
     response.on('finish', () => logFinished(log, request, response));
     next();
   };
@@ -122,14 +127,17 @@ function causeOf(failure: unknown): string | undefined {
 }
 
 /** The one place where requests end that something went wrong with, and where refusals are put on record. */
-function failing({ refusals }: Workshop): ErrorRequestHandler {
+function failing({ refusals, limits }: Workshop): ErrorRequestHandler {
   // Express knows an error handler by its four parameters.
   return async (error: unknown, request, response, _next) => {
     const reply = response as Reply;
     const problem = problemOf(error, { sent: false, writing: false, abandoned: false });
     if (problem.status >= 500) reply.locals.failure ??= error;
     const refused = refusedWith(problem, request as Incoming, reply);
-    if (refused !== undefined) await refusals.enter(refused);
+    if (refused !== undefined) {
+      limits.countAttempt(refused.reason, request as Incoming);
+      await refusals.enter(refused);
+    }
     if (reply.headersSent) {
       reply.destroy();
       return;

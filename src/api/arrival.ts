@@ -11,7 +11,7 @@ import type { Incoming } from './route';
 /** Two years, as the lists that browsers carry with them want it. */
 const strictTransport = 'max-age=63072000';
 /** What whoever runs the process asks directly, and what tells nobody anything. */
-const probes = new Set(['/healthz', '/readyz']);
+export const probes: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
 
 /**
  * Turns away what came to the proxy in front without TLS, and what its sender means for another region (`Ablauf-Region`).

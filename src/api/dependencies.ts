@@ -3,6 +3,7 @@ import type { DangerousAct, Keyring, Sessions } from '../access';
 import type { WitnessRecord } from '../audit';
 import type { GuardSettings, Store } from '../data';
 import type { ChangeFeed } from '../database';
+import type { SharedLimits } from '../edge';
 import type { ArchiveStorage } from '../exports';
 import type { Settings } from '../lifecycle';
 import type { ProcessorSettings } from '../processors';
@@ -55,6 +56,8 @@ export interface ApiDependencies {
   readonly secondPerson?: readonly DangerousAct[];
   /** How old a sign-in may be for what needs a fresh one, in milliseconds. @default ten minutes */
   readonly stepUpAge?: number;
+  /** How often anybody may ask; see `limitPolicies`. @default as often as they like */
+  readonly limits?: SharedLimits;
   /** How clients reach it; see `ServerTls`. @default 'off' */
   readonly tls?: ServerTls['kind'];
   /** Where a payload names its account. */

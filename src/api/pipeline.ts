@@ -8,6 +8,7 @@ import type { DangerousAct, Principal } from '../access';
 import { accountIdPattern } from '../data';
 import { approvalOf, assertApproved, keyOfApproval } from './approvals';
 import { assertAllowed, assertAllowedFor, isListed } from './admission';
+import { probes } from './arrival';
 import { bodyReader } from './bodies';
 import { idempotencyKeyOf, ifMatchOf } from './conditions';
 import { assertNotForged } from './csrf';
@@ -27,7 +28,7 @@ import { inTime, standardPatience } from './patience';
 import { notFound, Problem } from './problems';
 import { send, written, type Reply, type Sendable } from './reply';
 import type { Call, Incoming, Route } from './route';
-import { openAccount } from './standing';
+import { assertOwn, openAccount } from './standing';
 import { assertSteppedUp, standardStepUpAge } from './step-up';
 import { isAdministratorsKey } from './uses';
 import { authenticate, nobodyAt, visitorAt } from './who';
@@ -42,19 +43,27 @@ export function handlerOf(route: Route, workshop: Workshop, idempotency: Idempot
   const { stepUpAge = standardStepUpAge } = workshop;
   const listed = isListed(route);
   const readBody = bodyReader(route);
+  // Probes cost nothing, and whoever runs the process has to hear.
+  const limitsAddress = route.roles === 'public' && !probes.has(route.path);
+  const triesCredentials = route.roles === 'public' && route.path.startsWith('/auth/:provider/') && listed;
 
   async function answer(request: Incoming, response: Reply, progress: Progress): Promise<Sendable> {
+    if (limitsAddress) workshop.limits.countAddress(request, response);
+    if (triesCredentials) workshop.limits.assertMayTry(request);
     const asked = listed ? assertAllowed(workshop, request) : undefined;
     if (asked !== undefined) await asked;
     const principal = await whoeverSends(request);
     response.locals.actor = principal.actor.id;
     response.locals.principal = principal;
+    if (route.roles !== 'public') workshop.limits.countKey(principal, response);
     try {
       const admitted = assertAllowedFor(workshop, principal, request);
       if (admitted !== undefined) await admitted;
       if (route.roles !== 'public' && !route.roles.includes(principal.role)) {
         throw new Problem('forbidden', `the role ${principal.role} may not do this`);
       }
+      // Before anything is read or looked up: neither what is answered nor how long it takes tells whether there is such an account.
+      if (ofAccount && route.roles !== 'public') assertOwn(principal, request.params['id'] ?? '');
       if (isWrite && route.form !== true) assertNotForged(workshop, request, principal);
       if (route.stepUp !== undefined) assertSteppedUp(principal, route.stepUp, stepUpAge, workshop.clock());
       const call = await read(request, response, principal, progress);

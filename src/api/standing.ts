@@ -50,7 +50,7 @@ export async function seekAccount(
 }
 
 /** A customer's only account is its own; another's is as unknown as one that never was. @throws {Problem} */
-function assertOwn(principal: Principal, id: string): void {
+export function assertOwn(principal: Principal, id: string): void {
   if (principal.role === 'customer' && principal.account !== id) throw noAccount().because('other-account');
 }
 

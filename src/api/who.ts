@@ -20,8 +20,11 @@ export async function authenticate(workshop: Workshop, request: Incoming): Promi
   if (tokenOf(workshop, request) !== undefined) {
     throw unauthenticated('the session has ended; sign in again').because('session-ended');
   }
-  const found = await workshop.keys.find(bearerOf(request));
+  const key = bearerOf(request);
+  workshop.limits.assertMayTry(request, () => workshop.keys.knows(key));
+  const found = await workshop.keys.find(key);
   if (found === undefined) throw unusable().because('unknown-key');
+  workshop.limits.forgive(request);
   if (!('ended' in found)) return from(request, found);
   const { ended, actor, account } = found;
   throw unusable().because(`${ended}-key`, { actor, ...(account === undefined ? {} : { account }) });
@@ -57,13 +60,16 @@ export function tokenOf(
 async function inSession(workshop: Workshop, request: Incoming): Promise<Principal | undefined> {
   const token = tokenOf(workshop, request);
   if (token === undefined) return undefined;
+  workshop.limits.assertMayTry(request, () => workshop.signIn?.sessions.knows(token) === true);
   const address = addressOf(request);
   const userAgent = request.headers['user-agent'];
   const principal = await workshop.signIn?.sessions.find(token, {
     ...(address === undefined ? {} : { address }),
     ...(userAgent === undefined ? {} : { userAgent }),
   });
-  return principal === undefined ? undefined : from(request, principal);
+  if (principal === undefined) return undefined;
+  workshop.limits.forgive(request);
+  return from(request, principal);
 }
 
 function from(request: Incoming, principal: Principal): Principal {

@@ -580,6 +580,12 @@ export const otherCollections: readonly OtherCollection[] = [
     },
   },
   {
+    collection: 'rateLimits',
+    holds:
+      'how often somebody asked lately, by process: a keyed hash of a key, person or address; it goes within minutes',
+    fields: { _id: 'digest', 'counts.*': 'fact', until: 'fact' },
+  },
+  {
     collection: 'certificates',
     holds: 'certificates of erasure, which name the account by a pseudonym only (R22)',
     fields: {

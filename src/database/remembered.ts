@@ -26,6 +26,8 @@ export interface MemoryOptions<V> {
 export interface Memory<V> {
   /** What belongs to a key: at once where it is remembered. Fails where it has to be read and cannot be. */
   get(key: string): V | undefined | Promise<V | undefined>;
+  /** Whether {@link get} would answer at once, with something there is. */
+  knows(key: string): boolean;
   /** Forgets what was read of a document, or everything: for whoever changed it, and does not want to wait to be told. */
   forget(id?: string): void;
 }
@@ -104,12 +106,20 @@ export function remember<V>({ feed, collection, read, idOf, lag, most = 10_000 }
     return value;
   }
 
+  function counts({ readAt }: Remembered<V>): boolean {
+    const age = performance.now() - readAt;
+    return age <= lag || (age <= longest && feed.isCurrent(lag));
+  }
+
   return {
+    knows(key) {
+      const known = remembered.get(key);
+      return known !== undefined && counts(known);
+    },
     get(key) {
       const known = remembered.get(key);
       if (known !== undefined) {
-        const age = performance.now() - known.readAt;
-        if (age <= lag || (age <= longest && feed.isCurrent(lag))) return known.value;
+        if (counts(known)) return known.value;
       } else {
         // Of what there was not, no change tells: a document may have come since.
         const missed = missing.get(key);

@@ -28,6 +28,7 @@ import {
   type ApiDependencies,
   type Route,
 } from '../../src/api';
+import { registerRateLimits } from '../../src/edge';
 import { prepareStore } from '../../src/data';
 import { followChanges } from '../../src/database';
 import type { Role } from '../../src/lifecycle';
@@ -126,6 +127,7 @@ async function serve(system: System, options: ApiOptions): Promise<Api> {
   registerApprovals(store.connection);
   registerAddressLists(store.connection);
   registerIdempotency(store.connection);
+  registerRateLimits(store.connection);
   const models = registerSessions(store.connection);
   registerUsers(store.connection);
   await prepareStore(store);
