@@ -223,9 +223,9 @@ describe('ending sessions', () => {
       }),
     );
     await signedIn('ada');
-    expect(await sessions.countDocuments({ user: user.id } as object)).toBe(50);
+    expect(await sessions.countDocuments({ user: user.id })).toBe(50);
     expect((await api.ask('DELETE', `/v1/users/${user.id}/sessions`)).status).toBe(204);
-    expect(await sessions.countDocuments({ user: user.id } as object)).toBe(0);
+    expect(await sessions.countDocuments({ user: user.id })).toBe(0);
   });
 
   it('follows a change of role: what somebody was let in as ends when they are let in as something else', async () => {

@@ -13,13 +13,13 @@ import { protectiveHeaders } from './headers';
 import { requestLimits } from './limits';
 import { handlerOf } from './pipeline';
 import { notFound, Problem, problemCatalogue } from './problems';
-import { refusedWith } from './refused';
+import { refusedWith } from './on-record/refused';
 import { sendProblem, type Reply } from './reply';
 import type { Incoming, Route } from './route';
 import { allRoutes } from './routes';
 import { createSettingsCache } from './settings-cache';
 import { allowWebUi } from './web-ui';
-import { recordUses } from './uses';
+import { recordUses } from './on-record/uses';
 import type { Workshop } from './workshop';
 
 /** Everything the API answers: what is declared of each call. */

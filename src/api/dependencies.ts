@@ -10,7 +10,7 @@ import type { ProcessorSettings } from '../processors';
 import type { IdentityProvider } from '../sso';
 import type { Courses, Jobs } from '../temporal';
 import type { ServerTls } from '../transit';
-import type { Refusals } from './refusals';
+import type { Refusals } from './on-record/refusals';
 
 /** Whom to tell of vulnerabilities, as RFC 9116 has it. */
 export interface SecurityContact {

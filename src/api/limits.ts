@@ -4,7 +4,7 @@ import type { Principal } from '../access';
 import type { LimitPolicy, SharedLimits, Verdict } from '../edge';
 import { addressOf } from './address';
 import { Problem } from './problems';
-import type { RefusalReason } from './refusal-reasons';
+import type { RefusalReason } from './on-record/refusal-reasons';
 import type { Reply } from './reply';
 import type { Incoming } from './route';
 

@@ -11,7 +11,7 @@ import { assertAllowed, assertAllowedFor, isListed } from './admission';
 import { probes } from './arrival';
 import { bodyReader } from './bodies';
 import { idempotencyKeyOf, ifMatchOf } from './conditions';
-import { assertNotForged } from './csrf';
+import { assertNotForged } from './sign-in/csrf';
 import { problemOf, type Progress } from './failures';
 import { fileAnswer } from './files';
 import {
@@ -30,7 +30,7 @@ import { send, written, type Reply, type Sendable } from './reply';
 import type { Call, Incoming, Route } from './route';
 import { assertOwn, openAccount } from './standing';
 import { assertSteppedUp, standardStepUpAge } from './step-up';
-import { isAdministratorsKey } from './uses';
+import { isAdministratorsKey } from './on-record/uses';
 import { authenticate, nobodyAt, visitorAt } from './who';
 import type { Workshop } from './workshop';
 

@@ -1,6 +1,6 @@
 /** The catalogue of problems (RFC 9457): every way the API says no. Clients tell them apart by code. */
 import type { Flaw } from '../lifecycle';
-import type { Refusal, RefusalReason } from './refusal-reasons';
+import type { Refusal, RefusalReason } from './on-record/refusal-reasons';
 
 export const problemCatalogue = {
   validation: { status: 400, title: 'The request does not fit' },

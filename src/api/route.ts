@@ -10,7 +10,7 @@ import type { Role } from '../lifecycle';
 import type { Progress } from './failures';
 import type { Attempt } from './idempotency';
 import type { ProblemCode } from './problems';
-import type { Use } from './uses';
+import type { Use } from './on-record/uses';
 
 /** How much of its account's standing a customer needs for a call (R15). Staff are not asked. */
 export type Standing = 'any' | 'not-expired' | 'exporting' | 'active';

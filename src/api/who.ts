@@ -2,11 +2,11 @@
 import type { Principal } from '../access';
 import { addressOf } from './address';
 import { bearerOf, unauthenticated } from './conditions';
-import { cookieValue, sessionCookie } from './cookies';
+import { cookieValue, sessionCookie } from './sign-in/cookies';
 import type { ApiDependencies } from './dependencies';
 import type { Problem } from './problems';
 import type { Incoming } from './route';
-import { siteOf } from './site';
+import { siteOf } from './sign-in/site';
 import type { Workshop } from './workshop';
 
 /**

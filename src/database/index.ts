@@ -2,4 +2,4 @@
 export { followChanges, type ChangeFeed } from './changes';
 export { connect, inTransaction, type ConnectionOptions } from './connection';
 export { native } from './native';
-export { remember, type Memory } from './remembered';
+export { remember } from './remembered';

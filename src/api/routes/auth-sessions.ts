@@ -13,15 +13,15 @@ import {
 } from '../../access';
 import { native } from '../../database';
 import { roles, type Role } from '../../lifecycle';
-import { cookieValue, dropCookie, sessionCookie } from '../cookies';
+import { cookieValue, dropCookie, sessionCookie } from '../sign-in/cookies';
 import type { SignIn } from '../dependencies';
-import { endedEntry, endSessions } from '../own-sessions';
+import { endedEntry, endSessions } from '../sign-in/own-sessions';
 import { notFound, Problem } from '../problems';
 import { route, type Answer, type Call, type Route } from '../route';
 import { noQuerySchema } from '../schemas';
-import { deskOf } from '../sign-in';
-import { ownPage, type PageOptions } from '../sign-in-pages';
-import { siteOf } from '../site';
+import { deskOf } from '../sign-in/sign-in';
+import { ownPage, type PageOptions } from '../sign-in/pages';
+import { siteOf } from '../sign-in/site';
 import { openUser } from '../users';
 import type { Workshop } from '../workshop';
 

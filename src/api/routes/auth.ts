@@ -1,14 +1,14 @@
 /** Signing in: the providers, the way to them and back, and the page to begin from (R26). */
 import { z } from 'zod';
 import { isOwnPath, SignInError, standardReturn, type IdentityProvider } from '../../sso';
-import { dropCookie, pendingCookie } from '../cookies';
+import { dropCookie, pendingCookie } from '../sign-in/cookies';
 import { notFound } from '../problems';
 import { route, type Answer, type Call, type Route } from '../route';
 import { noQuerySchema } from '../schemas';
-import { admit, beginSignIn, deskOf, pendingOf, type Desk } from '../sign-in';
-import { failedPage, languageOf, signInPage, wantsPage } from '../sign-in-pages';
-import { problemOfFault } from '../sign-in-problems';
-import { languages } from '../sign-in-texts';
+import { admit, beginSignIn, deskOf, pendingOf, type Desk } from '../sign-in/sign-in';
+import { failedPage, languageOf, signInPage, wantsPage } from '../sign-in/pages';
+import { problemOfFault } from '../sign-in/problems';
+import { languages } from '../sign-in/texts';
 import type { Workshop } from '../workshop';
 import { ownPageFor } from './auth-sessions';
 

@@ -2,11 +2,11 @@
 import { z } from 'zod';
 import { userIdOf, type SessionDocument } from '../../access';
 import { SignInError, type LogoutToken } from '../../sso';
-import { endedEntry } from '../own-sessions';
+import { endedEntry } from '../sign-in/own-sessions';
 import { notFound, Problem } from '../problems';
 import { route, type Call, type Route } from '../route';
 import { noQuerySchema } from '../schemas';
-import { spendOnce } from '../sign-in';
+import { spendOnce } from '../sign-in/sign-in';
 import type { Workshop } from '../workshop';
 
 const paramsSchema = z.strictObject({ provider: z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/) });

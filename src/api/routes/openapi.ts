@@ -1,7 +1,7 @@
 /** The published contract, and a page to read and try it: both made of what is declared, and served from here alone. */
 import { hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { contractOf } from '../openapi';
+import { contractOf } from '../openapi/document';
 import { anyJsonShape } from '../answers/words';
 import { route, type Answer, type Route } from '../route';
 import { noQuerySchema } from '../schemas';

@@ -5,7 +5,7 @@ import type { Opened } from '../../data';
 import { native } from '../../database';
 import { roles } from '../../lifecycle';
 import { pageOf, positionIn } from '../cursors';
-import { endedEntry, endSessions } from '../own-sessions';
+import { endedEntry, endSessions } from '../sign-in/own-sessions';
 import { notFound, Problem } from '../problems';
 import { route, type Call, type Route } from '../route';
 import { noQuerySchema, pageSchema } from '../schemas';

@@ -2,13 +2,13 @@
  * The published contract (OpenAPI 3.1): what is declared of each call, with the very schemas its requests are judged by. The
  * same declarations give the same document, byte for byte.
  */
-import { sites } from '../lifecycle';
-import { problemShape } from './answers/problem';
-import { operationIdOf, tagOf } from './openapi-names';
-import { byStatus, problemCodes, problemsOf } from './openapi-problems';
-import { SchemaShelf, type Schema } from './openapi-schemas';
-import type { ProblemCode } from './problems';
-import type { AnswerShape, Route } from './route';
+import { sites } from '../../lifecycle';
+import { problemShape } from '../answers/problem';
+import { operationIdOf, tagOf } from './names';
+import { byStatus, problemCodes, problemsOf } from './problems';
+import { SchemaShelf, type Schema } from './schemas';
+import type { ProblemCode } from '../problems';
+import type { AnswerShape, Route } from '../route';
 
 /** What of a deployment its contract says. */
 export interface ContractOptions {

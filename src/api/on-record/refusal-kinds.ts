@@ -1,7 +1,7 @@
 /** Refusals told apart by kind and counted, within bounds; see `refusals.ts`. */
 import ipaddr from 'ipaddr.js';
-import type { NewAuditEntry } from '../audit';
-import { bySystem, type Actor } from '../lifecycle';
+import type { NewAuditEntry } from '../../audit';
+import { bySystem, type Actor } from '../../lifecycle';
 import { Distinct } from './distinct';
 import type { RefusalReason, Refused } from './refusal-reasons';
 

@@ -1,6 +1,6 @@
 /** What the pages around signing in say, in two languages. */
-import type { Role } from '../lifecycle';
-import type { SignInFault } from '../sso';
+import type { Role } from '../../lifecycle';
+import type { SignInFault } from '../../sso';
 
 export const languages = ['en', 'de'] as const;
 export type Language = (typeof languages)[number];

@@ -1,6 +1,6 @@
 /** Which problems a call may be answered with, as it follows from how it is declared. */
-import { problemCatalogue, type ProblemCode } from './problems';
-import type { Route } from './route';
+import { problemCatalogue, type ProblemCode } from '../problems';
+import type { Route } from '../route';
 
 type Declared = Pick<
   Route,

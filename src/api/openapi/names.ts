@@ -3,7 +3,7 @@
  * has to think of one: `POST /v1/accounts/:id/holds` is `createAccountHold`.
  */
 import { z } from 'zod';
-import type { Route } from './route';
+import type { Route } from '../route';
 
 type Named = Pick<Route, 'method' | 'path' | 'answers' | 'operation'>;
 

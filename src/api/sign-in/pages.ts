@@ -1,10 +1,10 @@
 /** The pages around signing in: rendered here, without a script, and with nothing from anywhere else. */
 import { hash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import type { ShownSession } from '../access';
-import type { Role } from '../lifecycle';
-import type { IdentityProvider, SignInFault } from '../sso';
-import { languages, texts, type Language, type Texts } from './sign-in-texts';
+import type { ShownSession } from '../../access';
+import type { Role } from '../../lifecycle';
+import type { IdentityProvider, SignInFault } from '../../sso';
+import { languages, texts, type Language, type Texts } from './texts';
 
 /** Whether who asks is somebody in front of a browser. */
 export function wantsPage({ accept = '' }: IncomingHttpHeaders): boolean {

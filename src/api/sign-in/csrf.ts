@@ -3,12 +3,12 @@
  * either way. Whoever shows a key is not asked, since no browser adds one by itself.
  */
 import { timingSafeEqual } from 'node:crypto';
-import { csrfTokenOf, type Principal } from '../access';
-import type { ApiDependencies } from './dependencies';
-import { Problem } from './problems';
-import type { Incoming } from './route';
+import { csrfTokenOf, type Principal } from '../../access';
+import type { ApiDependencies } from '../dependencies';
+import { Problem } from '../problems';
+import type { Incoming } from '../route';
 import { siteOf } from './site';
-import { tokenOf } from './who';
+import { tokenOf } from '../who';
 
 /**
  * Browsers say where a request comes from, in a header no page can set: that decides. Where none does, the token that

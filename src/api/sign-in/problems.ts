@@ -1,7 +1,7 @@
 /** From why somebody was not signed in to the problem they are told. */
-import type { Actor } from '../lifecycle';
-import type { SignInError, SignInFault } from '../sso';
-import { invalid, Problem, type ProblemCode } from './problems';
+import type { Actor } from '../../lifecycle';
+import type { SignInError, SignInFault } from '../../sso';
+import { invalid, Problem, type ProblemCode } from '../problems';
 
 const codes: Readonly<Record<SignInFault, ProblemCode>> = {
   'provider-away': 'unavailable',

@@ -2,9 +2,9 @@
  * Putting on record that somebody uses what few may use: an administrator's key, and reads that show what others may not see (R19).
  * It is on record before anything is shown, once for a while: a page of a list is no event of its own.
  */
-import type { Principal } from '../access';
-import type { Role } from '../lifecycle';
-import type { ApiDependencies } from './dependencies';
+import type { Principal } from '../../access';
+import type { Role } from '../../lifecycle';
+import type { ApiDependencies } from '../dependencies';
 
 /** What is put on record when it is used. */
 export type Use = 'key.used' | 'audit.read' | 'audit.exported' | 'keys.read' | 'users.read' | 'payloads.decoded';

@@ -16,18 +16,18 @@ import {
   type SessionDocument,
   type SpentDocument,
   type UserDocument,
-} from '../access';
-import { findAccountWith, protect, type Opened } from '../data';
-import { native } from '../database';
-import { SignInError, type IdentityProvider, type Person } from '../sso';
+} from '../../access';
+import { findAccountWith, protect, type Opened } from '../../data';
+import { native } from '../../database';
+import { SignInError, type IdentityProvider, type Person } from '../../sso';
 import { cookieValue, dropCookie, pendingCookie, pendingCookies, sessionCookie, setCookie } from './cookies';
-import type { SignIn } from './dependencies';
+import type { SignIn } from '../dependencies';
 import { mostPending, mostTime, openPending, sealPending, type Pending } from './pending';
-import { Problem } from './problems';
-import type { Answer, Call } from './route';
+import { Problem } from '../problems';
+import type { Answer, Call } from '../route';
 import { siteOf, type Site } from './site';
-import type { Workshop } from './workshop';
-import { write } from './writes';
+import type { Workshop } from '../workshop';
+import { write } from '../writes';
 
 /** What signing in needs beside the workshop. */
 export interface Desk {

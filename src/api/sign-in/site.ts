@@ -1,6 +1,6 @@
 /** Where browsers find us, and what follows for cookies: which a page of another origin must be no way to use. */
-import { isLoopback } from '../transit';
-import type { ApiDependencies } from './dependencies';
+import { isLoopback } from '../../transit';
+import type { ApiDependencies } from '../dependencies';
 
 /** This deployment as a browser sees it. */
 export interface Site {

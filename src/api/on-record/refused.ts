@@ -1,9 +1,9 @@
 /** What a request that ended in a problem was refused for, if it was. */
-import { addressOf } from './address';
-import type { Problem, ProblemCode } from './problems';
+import { addressOf } from '../address';
+import type { Problem, ProblemCode } from '../problems';
 import type { Refusal, RefusalReason, Refused } from './refusal-reasons';
-import type { Reply } from './reply';
-import type { Incoming } from './route';
+import type { Reply } from '../reply';
+import type { Incoming } from '../route';
 
 /** What these mean where nobody said more. */
 const plainReasons: Partial<Record<ProblemCode, RefusalReason>> = {

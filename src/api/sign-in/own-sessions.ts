@@ -1,10 +1,10 @@
 /** Ending sessions, with the entry that says who did (R19), and at once in this process. */
 import type { ClientSession } from 'mongoose';
-import type { SessionDocument, Sessions } from '../access';
-import type { Write } from './writes';
-import type { Answer, Call } from './route';
-import type { Workshop } from './workshop';
-import { write } from './writes';
+import type { SessionDocument, Sessions } from '../../access';
+import type { Write } from '../writes';
+import type { Answer, Call } from '../route';
+import type { Workshop } from '../workshop';
+import { write } from '../writes';
 
 /** What ended sessions are put on record as. */
 type Recorded = Pick<Required<Write>, 'entry'>['entry'];

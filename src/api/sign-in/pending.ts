@@ -3,8 +3,8 @@
  * that tabs do not get in each other's way. Another browser cannot complete it, and nobody a second time.
  */
 import { z } from 'zod';
-import { isSealedText, UnreadableValueError, type Vault } from '../vault';
-import type { Secrets } from '../sso';
+import { isSealedText, UnreadableValueError, type Vault } from '../../vault';
+import type { Secrets } from '../../sso';
 
 /** A sign-in under way. */
 export interface Pending extends Secrets {

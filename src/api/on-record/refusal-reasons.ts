@@ -1,5 +1,5 @@
 /** Why somebody is refused, in the words the audit log uses (R19). */
-import type { Actor } from '../lifecycle';
+import type { Actor } from '../../lifecycle';
 
 export const refusalReasons = [
   'unknown-key',

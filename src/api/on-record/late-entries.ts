@@ -5,10 +5,10 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { AuditEntryDocument, NewAuditEntry } from '../audit';
-import type { Store } from '../data';
-import { native } from '../database';
-import { problemOf } from './failures';
+import type { AuditEntryDocument, NewAuditEntry } from '../../audit';
+import type { Store } from '../../data';
+import { native } from '../../database';
+import { problemOf } from '../failures';
 
 export interface LateEntriesOptions {
   readonly store: Pick<Store, 'transaction' | 'audit'>;
