@@ -109,7 +109,8 @@ export function narrowed(contract: Json, accounts: readonly string[]): Json {
   };
   for (const [path, operations] of Object.entries(copy.paths)) {
     for (const operation of Object.values(operations)) {
-      operation.parameters = (operation.parameters ?? []).filter(({ name }) => name !== 'cursor');
+      // Whoever follows the log waits for its next entry: that is its promise, and no answer to wait for here.
+      operation.parameters = (operation.parameters ?? []).filter(({ name }) => name !== 'cursor' && name !== 'follow');
       if (!path.startsWith('/v1/accounts/{id}')) continue;
       for (const parameter of operation.parameters) {
         if (parameter.in === 'path' && parameter.name === 'id') parameter.schema = { type: 'string', enum: accounts };

@@ -102,8 +102,9 @@ export function contractOf(all: readonly Route[], { region }: ContractOptions): 
     if (signed === true) return { required: true, content: { 'application/octet-stream': {} } };
     const types = bodyTypes ?? { [text === true ? 'text/plain' : 'application/json']: body };
     const content = Object.entries(types).map(([type, schema]) => [type, { schema: shelf.of(schema) }]);
-    // No body is read as an empty one.
-    const required = text === true || !body.safeParse({}).success;
+    // No body is read as an empty one, which does not suffice where anything has to be named.
+    const said = shelf.resolved(shelf.of(body));
+    const required = text === true || !body.safeParse({}).success || 'minProperties' in said || 'anyOf' in said;
     return { required, content: Object.fromEntries(content) as Part };
   }
 

@@ -126,6 +126,7 @@ export function providerRoutes(workshop: Workshop): Route[] {
       roles: permissions.manageProviders,
       stepUp: 'settings',
       summary: 'Enters drafts of usual clouds and database hosts, to be checked, their disclosures missing.',
+      operation: 'enterProviderStarters',
       query: noQuerySchema,
       body: startersSchema,
       answers: { 201: { description: 'The drafts.', schema: madeProviders } },
