@@ -1,7 +1,7 @@
 /** How often anybody may ask: limits as requests meet them, and what guessing comes to. */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { newKey } from '../src/access';
+import { createKeyring, newKey, registerKeys } from '../src/access';
 import { createApp, limitPolicies, type ApiDependencies } from '../src/api';
 import { shareLimits, type SharedLimits } from '../src/edge';
 import { createServer, type Server } from 'node:http';
@@ -34,15 +34,18 @@ afterAll(async () => {
 });
 
 /** The API with limits, as another process would be. */
-async function limited(settings: { key?: number; address?: number; attempts?: number }) {
+async function limited(
+  settings: { key?: number; address?: number; attempts?: number },
+  ring: ApiDependencies['keys'] = given.keys,
+) {
   const policies = limitPolicies({ key: 0, address: 0, attempts: 0, ...settings });
   const limits = shareLimits({ ...given.store, policies, log: given.log });
   open.push(limits);
   const keys = {
-    ...given.keys,
+    ...ring,
     find: (key: string) => {
       questions += 1;
-      return given.keys.find(key);
+      return ring.find(key);
     },
   };
   const app = createApp({ ...given, keys, limits, trustedProxies: ['127.0.0.1'] });
@@ -145,6 +148,17 @@ describe('guessing', () => {
     expect((await ask('/v1/accounts', { key: adminKey, from })).status).toBe(200);
     expect((await ask('/v1/accounts', { key: newKey() })).status).toBe(401);
   }, 60_000);
+
+  test('a first administrator’s key that could be guessed is tried no more often than any other', async () => {
+    const { feed, clock, store } = given;
+    const ring = createKeyring({ model: registerKeys(store.connection), feed, adminKey: 'letmein', clock });
+    const ask = await limited({ attempts: 5 }, ring);
+    const from = anywhere();
+    expect((await ask('/v1/accounts', { key: 'letmein', from })).status).toBe(200);
+    for (let n = 0; n < 6; n += 1) await ask('/v1/accounts', { key: `guess-${n}`, from });
+    expect((await ask('/v1/accounts', { key: 'letmein', from })).status).toBe(429);
+    expect((await ask('/v1/accounts', { key: 'letmein' })).status).toBe(200);
+  });
 
   test('what cannot be a key counts as well, and never reaches the database; showing nothing is no guess', async () => {
     const ask = await limited({ attempts: 5 });

@@ -9,6 +9,9 @@ import type { Workshop } from '../workshop';
 const patience = 3000;
 
 export function healthRoutes({ health, log, closed }: Workshop): Route[] {
+  let checking: ReturnType<typeof inTime> | undefined;
+  /** Anybody may ask, as often as they like: who asks at the same time is answered with the same look. */
+  const check = () => (checking ??= inTime(health()).finally(() => (checking = undefined)));
   return [
     route({
       method: 'get',
@@ -28,7 +31,7 @@ export function healthRoutes({ health, log, closed }: Workshop): Route[] {
       answers: answers(readyShape, 'Everything answers'),
       async handle() {
         const why = closed?.();
-        const found = { ...(await inTime(health())), ...(closed === undefined ? {} : { ledger: why ?? 'ok' }) };
+        const found = { ...(await check()), ...(closed === undefined ? {} : { ledger: why ?? 'ok' }) };
         const checks = Object.fromEntries(
           Object.entries(found).map(([part, said]) => [part, said === 'ok' ? 'ok' : 'missing'] as const),
         );
