@@ -67,7 +67,8 @@ const allowed: Readonly<Record<string, string>> = {
   'src/access/session-models.ts (module) expireAfterSeconds':
     'sessions that are over, and what they were begun with; no records',
   'src/access/sessions.ts end deleteMany': 'sessions somebody ends; no records',
-  'src/api/sign-in.ts storeUser replaceOne': 'a person as their provider calls them now, by their own id; no records',
+  'src/api/sign-in/sign-in.ts storeUser replaceOne':
+    'a person as their provider calls them now, by their own id; no records',
   'src/api/routes/users.ts unblock $unset': 'that somebody is blocked; no records',
   'src/data/profile.ts storeDraft replaceOne': 'the draft of an account that does not exist yet, by its own id',
   'src/api/routes/accounts.ts create deleteOne': 'the draft of an account that was refused, or exists already',
