@@ -1,4 +1,5 @@
 /** Signing in and out by hand, in a real browser, with the identity provider of a development start (R26). */
+import './helpers/host-dispatcher';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -8,10 +8,14 @@ import { startApi, type Api } from './helpers/api';
 import { Browser } from './helpers/browser';
 import { startIdentityProvider, type Claims, type IdentityProvider } from './helpers/identity-provider';
 import { askIn, introduce, signIn } from './helpers/sign-in';
+import { randomAccountId } from './helpers/system';
 
 const folder = mkdtempSync(join(tmpdir(), 'ablauf-guides-'));
 const secretFile = join(folder, 'secret');
 writeFileSync(secretFile, 'a-secret\n');
+
+/** What the guides call `acme`: one Temporal serves all tests, and another may know an account of that name. */
+const acme = randomAccountId();
 
 /** What the guide has its reader paste, with a secret that is there. */
 function settingsIn(guide: string): ProviderSettings {
@@ -20,7 +24,7 @@ function settingsIn(guide: string): ProviderSettings {
   const flaws: string[] = [];
   const { providers } = ssoConfig(
     {
-      ABLAUF_SSO: entry.replace(`/run/secrets/${guide}`, secretFile),
+      ABLAUF_SSO: entry.replace(`/run/secrets/${guide}`, secretFile).replaceAll('"acme"', JSON.stringify(acme)),
       ABLAUF_SESSION_IDLE: 'PT1H',
       ABLAUF_SESSION_LIFETIME: 'PT12H',
       ABLAUF_STEP_UP_AGE: 'PT10M',
@@ -44,7 +48,7 @@ const cases: Record<'google' | 'okta' | 'microsoft' | 'keycloak', readonly [clai
   google: [
     [{ hd: 'example.com', email: 'ada@example.com' }, 'admin'],
     [{ hd: 'example.com', email: 'somebody@example.com' }, 'auditor'],
-    [{ hd: 'customer.example', email: 'chris@customer.example' }, 'customer of acme'],
+    [{ hd: 'customer.example', email: 'chris@customer.example' }, 'customer of ACME'],
     // Nothing but the organisation's own word for an address counts.
     [{ hd: 'example.com', email: 'ada@example.com', email_verified: false }, 'auditor'],
     [{ email: 'ada@example.com' }, 'organisation'],
@@ -53,7 +57,7 @@ const cases: Record<'google' | 'okta' | 'microsoft' | 'keycloak', readonly [clai
   ],
   okta: [
     [{ groups: ['Everyone', 'ablauf-legal'] }, 'legal'],
-    [{ groups: ['ablauf-customers'], account: 'acme' }, 'customer of acme'],
+    [{ groups: ['ablauf-customers'], account: acme }, 'customer of ACME'],
     [{ groups: ['ablauf-customers'] }, 'no-account'],
     [{ groups: ['Everyone'] }, 'no-role'],
     [{ groups: 'ablauf-admins-not' }, 'no-role'],
@@ -61,7 +65,7 @@ const cases: Record<'google' | 'okta' | 'microsoft' | 'keycloak', readonly [clai
   ],
   microsoft: [
     [{ roles: ['Ablauf.Operator'], email: 'o@example.com' }, 'operator'],
-    [{ roles: ['Ablauf.Customer'] }, 'customer of acme'],
+    [{ roles: ['Ablauf.Customer'] }, 'customer of ACME'],
     [{ roles: ['Ablauf.Admin', 'Ablauf.Auditor'] }, 'admin'],
     [{ email: 'admin@example.com' }, 'no-role'],
     // A tenant that says it is another, under a key that is good for both.
@@ -70,7 +74,7 @@ const cases: Record<'google' | 'okta' | 'microsoft' | 'keycloak', readonly [clai
   keycloak: [
     [{ [client]: { ablauf: { roles: ['admin'] } } }, 'admin'],
     [{ realm_access: { roles: ['offline_access', 'ablauf-auditor'] } }, 'auditor'],
-    [{ [client]: { ablauf: { roles: ['customer'] } }, account: 'acme' }, 'customer of acme'],
+    [{ [client]: { ablauf: { roles: ['customer'] } }, account: acme }, 'customer of ACME'],
     [{ [client]: { another: { roles: ['admin'] } } }, 'no-role'],
     [{ realm_access: { roles: ['admin'] } }, 'no-role'],
     [{ 'realm_access.roles': ['ablauf-auditor'] }, 'auditor'],
@@ -90,7 +94,7 @@ beforeAll(async () => {
     providers.push({ ...settingsIn(kind), issuer: new URL(issuer), clientId, clientSecret });
   }
   api = await startApi({ signIn: { providers } });
-  await api.system.createAccount({ id: 'acme' });
+  await api.system.createAccount({ id: acme });
   for (const idp of idps.values()) introduce(idp, api);
 }, 180_000);
 
@@ -110,7 +114,7 @@ test.each(kinds.flatMap((kind) => cases[kind].map(([claims, outcome], at) => [ki
     const browser = new Browser();
     const page = await signIn(browser, api, idp, person);
     const { status, body } = await askIn(browser, api, 'GET', '/auth/me');
-    const account = typeof body['account'] === 'string' ? ` of ${body['account']}` : '';
+    const account = typeof body['account'] === 'string' ? ` of ${body['account'].replace(acme, 'ACME')}` : '';
     const faults = api.logged.map((line) => JSON.parse(line) as { msg?: string; fault?: string });
     const fault = faults.findLast(({ msg }) => msg === 'nobody was signed in')?.fault;
     expect(status === 200 ? `${String(body['role'])}${account}` : fault).toBe(outcome);

@@ -83,7 +83,11 @@ export async function createOpenidProvider(options: OpenidOptions): Promise<Prov
         postLogoutSuccessSource: (context) => void (context.body = pages.signedOut(context.get('accept-language'))),
       },
     },
-    fetch: (url, init) => fetch(url, init),
+    // It only ever asks this machine, to say who signed out, which what it would send by refuses.
+    fetch: (url, init) => {
+      const { dispatcher: _refusing, ...rest } = (init ?? {}) as RequestInit & { readonly dispatcher?: unknown };
+      return fetch(url, rest);
+    },
     findAccount: (_, subject) => {
       const claims = options.claims(subject);
       return claims && { accountId: subject, claims: () => ({ ...claims, sub: subject }) };

@@ -7,6 +7,7 @@ import { roles, type Role } from '../../src/lifecycle';
 /** Who may ask, by method and path. */
 export const roleTable: Readonly<Record<string, readonly Role[]>> = {
   'GET /v1/audit': ['admin', 'auditor'],
+  'GET /v1/audit/export': ['admin', 'auditor'],
   'POST /v1/audit/verify': ['admin', 'auditor'],
   'GET /v1/accounts/:id/access': roles,
   'GET /v1/accounts/:id': ['admin', 'operator', 'auditor', 'legal', 'customer'],
@@ -67,8 +68,8 @@ export const roleTable: Readonly<Record<string, readonly Role[]>> = {
   'DELETE /auth/sessions/:id': roles,
   'POST /auth/sessions/:id/end': roles,
   'POST /auth/sessions/end-others': roles,
-  'GET /v1/users': ['admin'],
-  'GET /v1/users/:id/sessions': ['admin'],
+  'GET /v1/users': ['admin', 'auditor'],
+  'GET /v1/users/:id/sessions': ['admin', 'auditor'],
   'DELETE /v1/users/:id/sessions': ['admin'],
   'POST /v1/users/:id/block': ['admin'],
   'POST /v1/users/:id/unblock': ['admin'],
