@@ -1,17 +1,19 @@
+import { randomInt } from 'node:crypto';
 import { connect, createServer } from 'node:net';
 import { EmbeddedServerError } from './errors';
 
+/** Below what any system gives to outgoing connections, one of which might take a port in the moment between. */
+const firstPort = 15_000;
+const lastPort = 32_000;
+const attempts = 100;
+
 /** A port that nothing listened on a moment ago. */
-export function freePort(host = '127.0.0.1'): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, host, () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      server.close(() => resolve(port));
-    });
-  });
+export async function freePort(host = '127.0.0.1'): Promise<number> {
+  for (let attempt = 0; attempt < attempts; attempt += 1) {
+    const port = randomInt(firstPort, lastPort);
+    if (await canListen(port, host)) return port;
+  }
+  throw new EmbeddedServerError('port-busy', `No port of ${host} can be listened on`);
 }
 
 /**

@@ -113,6 +113,12 @@ export async function startProcesses(environment: Readonly<Record<string, string
   connection.on('error', () => undefined);
   let vault: Promise<Vault> | undefined;
 
+  /** What the API said at last. */
+  function lastWords(): string {
+    const api = running.get('api');
+    return api !== undefined && 'lastLines' in api ? api.lastLines().join('\n') : 'it does not run';
+  }
+
   async function answers(path: string, until: (status: number) => boolean): Promise<void> {
     for (const end = Date.now() + 60_000; ;) {
       const status = await fetch(`${url}${path}`, { signal: AbortSignal.timeout(5000) }).then(
@@ -120,7 +126,7 @@ export async function startProcesses(environment: Readonly<Record<string, string
         () => 0,
       );
       if (until(status)) return;
-      if (Date.now() > end) throw new Error(`${path} did not answer as awaited, but ${status}`);
+      if (Date.now() > end) throw new Error(`${path} did not answer as awaited, but ${status}:\n${lastWords()}`);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
