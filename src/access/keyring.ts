@@ -15,7 +15,7 @@ import { scopes, type Principal } from './principal';
 export interface Keyring {
   /** Who a key belongs to, or belonged to; nobody if it is unknown. Fails where the database is needed and away. */
   find(key: string): Promise<Principal | EndedKey | undefined>;
-  /** Whether {@link find} would find a key without asking the database, and the key is none that could be guessed. */
+  /** Whether a key was found before, and is none that could be guessed: looking it up once more is no try at one. */
   knows(key: string): boolean;
   /** Forgets what is remembered of a key, by its id: for whoever changed it. */
   forget(id: string): void;

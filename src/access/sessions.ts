@@ -47,7 +47,7 @@ export interface Sessions {
   readonly limits: SessionLimits;
   /** Whose session a token opens, at once where it is remembered; nobody's where it has ended. Notes that it was used. */
   find(token: string, visitor: Visitor): Promise<Principal | undefined>;
-  /** Whether {@link find} would find a session without asking the database. */
+  /** Whether a token opened a session before: looking it up once more is no try at one. */
   knows(token: string): boolean;
   /** Begins one. @returns the token, which is nowhere else, and the session's id */
   begin(session: ClientSession, begun: NewSession): Promise<{ readonly token: string; readonly id: string }>;

@@ -26,7 +26,7 @@ export interface MemoryOptions<V> {
 export interface Memory<V> {
   /** What belongs to a key: at once where it is remembered. Fails where it has to be read and cannot be. */
   get(key: string): V | undefined | Promise<V | undefined>;
-  /** Whether {@link get} would answer at once, with something there is. */
+  /** Whether there was something when it was read last, however long ago: nothing is said of what there is now. */
   knows(key: string): boolean;
   /** Forgets what was read of a document, or everything: for whoever changed it, and does not want to wait to be told. */
   forget(id?: string): void;
@@ -112,10 +112,7 @@ export function remember<V>({ feed, collection, read, idOf, lag, most = 10_000 }
   }
 
   return {
-    knows(key) {
-      const known = remembered.get(key);
-      return known !== undefined && counts(known);
-    },
+    knows: (key) => remembered.has(key),
     get(key) {
       const known = remembered.get(key);
       if (known !== undefined) {
