@@ -140,7 +140,8 @@ export async function startDevIdentityProvider(options: DevIdentityProviderOptio
       `default-src 'none'; style-src 'self'; img-src data:; script-src ${submitting}`,
       "base-uri 'none'; frame-ancestors 'none'",
       // Browsers apply this to where a form's answer redirects to as well.
-      `form-action 'self' ${origins.join(' ')}`,
+      // It names no IPv6 addresses: the standard has none.
+      `form-action 'self' ${origins.filter((origin) => !origin.includes('[')).join(' ')}`,
     ];
     response.setHeader('Content-Security-Policy', policy.join('; '));
     response.setHeader('X-Content-Type-Options', 'nosniff');
