@@ -16,7 +16,7 @@ import { native } from '../../database';
 import { formatDuration, parseDuration } from '../../lifecycle';
 import { durationSchema } from '../../lifecycle/schemas';
 import { answers, pageOf as pageShapeOf } from '../answers/words';
-import { pageOf, positionIn } from '../cursors';
+import { pageById } from '../pages';
 import { createKeyView, keyShape, newKeyShape } from '../keys';
 import { invalid, notFound, Problem } from '../problems';
 import { route, type Call, type Route } from '../route';
@@ -55,19 +55,7 @@ export function keyRoutes(workshop: Workshop): Route[] {
       query: pageSchema,
       answers: answers(pageShapeOf(keyShape), 'A page of keys'),
       async handle({ query }) {
-        const after = positionIn(listName, query.cursor, z.tuple([z.string()]));
-        const documents = await keys
-          .find<ApiKeyDocument>(after === undefined ? {} : { _id: { $gt: after[0] } })
-          .sort({ _id: 1 })
-          .limit(query.limit + 1)
-          .toArray();
-        const page = pageOf(
-          documents,
-          query.limit,
-          listName,
-          ({ _id }) => [_id],
-          (document) => document,
-        );
+        const page = await pageById(keys, listName, query);
         return { status: 200, body: { ...page, items: await view.stored(page.items) } };
       },
     }),

@@ -21,6 +21,7 @@ import { answeredSignal, processorWorkflowId } from '../../workflows';
 import { newProcessorShape, processorRequestShape, processorShape } from '../answers/administration';
 import { answers, nothing, pageOf as pageShapeOf } from '../answers/words';
 import { pageOf, positionIn } from '../cursors';
+import { pageById } from '../pages';
 import { invalid, notFound, Problem } from '../problems';
 import { route, type Call, type Route, type SignedBody } from '../route';
 import {
@@ -59,13 +60,8 @@ export function processorRoutes(workshop: Workshop): Route[] {
       answers: answers(pageShapeOf(processorShape), 'A page of processors, by id'),
       query: pageSchema,
       async handle({ query }) {
-        const after = positionIn(listName, query.cursor, z.tuple([z.string()]));
-        const found = await processors
-          .find<ProcessorDocument>(after === undefined ? {} : { _id: { $gt: after[0] } })
-          .sort({ _id: 1 })
-          .limit(query.limit + 1)
-          .toArray();
-        return { status: 200, body: pageOf(found, query.limit, listName, ({ _id }) => [_id], processorFor) };
+        const page = await pageById(processors, listName, query);
+        return { status: 200, body: { ...page, items: page.items.map(processorFor) } };
       },
     }),
     route({

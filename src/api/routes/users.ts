@@ -4,7 +4,7 @@ import { permissions, registerUsers, type UserDocument } from '../../access';
 import type { Opened } from '../../data';
 import { native } from '../../database';
 import { roles } from '../../lifecycle';
-import { pageOf, positionIn } from '../cursors';
+import { pageById } from '../pages';
 import { endedEntry, endSessions } from '../sign-in/own-sessions';
 import { notFound, Problem } from '../problems';
 import { route, type Call, type Route } from '../route';
@@ -55,19 +55,7 @@ export function userRoutes(workshop: Workshop): Route[] {
       query: pageSchema,
       answers: { 200: { description: 'A page of people.', schema: usersShape } },
       async handle({ query }) {
-        const after = positionIn(listName, query.cursor, z.tuple([z.string()]));
-        const documents = await users
-          .find<UserDocument>(after === undefined ? {} : { _id: { $gt: after[0] } })
-          .sort({ _id: 1 })
-          .limit(query.limit + 1)
-          .toArray();
-        const page = pageOf(
-          documents,
-          query.limit,
-          listName,
-          ({ _id }) => [_id],
-          (document) => document,
-        );
+        const page = await pageById(users, listName, query);
         return { status: 200, body: { ...page, items: await Promise.all(page.items.map(shown)) } };
       },
     }),
